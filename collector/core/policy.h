@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the judgement is told: rings in rollout order, and the timing of
+ * presence. Plain data, filled by collector/config.c from YAML, or by a test.
+ * Shares are exact, in parts per million.
+ */
+#ifndef RINGWATCH_CORE_POLICY_H
+#define RINGWATCH_CORE_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	RW_CORE_NAME_BYTES = 64, /* a name of 63 bytes and its NUL */
+	RW_CORE_RINGS_MAX = 32,
+	RW_CORE_STEPS_MAX = 16,
+	RW_PPM = 1000000,
+};
+
+/* The rules of a breaker. `exposure` and `module_failed` come later. */
+enum rw_rule {
+	RW_RULE_NONE = 0,
+	RW_RULE_OFFLINE,
+	RW_RULE_CRASHED,
+	RW_RULE_FAILED,
+	RW_RULE_COUNT
+};
+
+struct rw_limit {
+	bool judged;    /* false: the policy says `none` */
+	uint32_t ppm;   /* opens strictly above this share */
+};
+
+struct rw_ring_policy {
+	char name[RW_CORE_NAME_BYTES];
+	uint32_t order;              /* rings are walked by growing order; unique */
+	uint64_t bake_ms;            /* of each step */
+	uint32_t step_count;         /* 1 … RW_CORE_STEPS_MAX */
+	uint32_t step_ppm[RW_CORE_STEPS_MAX]; /* shares of the ring, growing, last 100 % */
+	uint32_t fleet_share_ppm;    /* what share of the fleet the ring claims to be; 0 = says nothing */
+	uint64_t heartbeat_every_ms; /* 0 = timing.heartbeat_every_ms */
+	struct rw_limit limits[RW_RULE_COUNT];
+	uint32_t least_hosts;        /* failed hosts below which no rule opens; ≥ 1 */
+	uint32_t min_coverage_ppm;   /* (online + suspect) / exposed */
+	uint32_t min_exposed_ppm;    /* exposed / target before the bake runs */
+	uint32_t crash_kinds;        /* bit (1 << kind) of the event kinds that count as a crash */
+};
+
+struct rw_timing {
+	uint64_t heartbeat_every_ms;
+	uint64_t suspect_after_ms;
+	uint64_t offline_after_ms;
+	uint64_t max_planned_ms;
+	uint64_t power_off_grace_ms;
+};
+
+struct rw_policy {
+	struct rw_timing timing;
+	uint32_t ring_count;
+	struct rw_ring_policy rings[RW_CORE_RINGS_MAX]; /* sorted by order */
+};
+
+/* SIGNAL's defaults: 5 s, 12 s, 30 s, 10 min, 24 h. */
+struct rw_timing rw_timing_defaults(void);
+
+/*
+ * NULL when the policy is sound, else a constant sentence; *ring is the index
+ * of the ring to blame, or -1 for timing. Sound: offline_after ≥ suspect_after
+ * + 2 × the slowest heartbeat, so that a whole group turns suspect before its
+ * first member turns offline; names and orders unique; steps growing to 100 %.
+ */
+const char *rw_policy_fault(const struct rw_policy *policy, int *ring);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The middle of the collector: the one loop that owns the core, and the ways
+ * in from other threads. Data crosses threads by message, never by lock.
+ */
+#ifndef RINGWATCH_COLLECTOR_HUB_H
+#define RINGWATCH_COLLECTOR_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/core/core.h"
+#include "collector/store/store.h"
+#include "proto/wire.h"
+
+struct rw_hub;
+
+/*
+ * From an API thread: runs `fn` on the loop's thread, where it may read the
+ * core and act on it, and waits for it. `fn` must be quick and must copy what
+ * it wants into `context`. 0, -ETIMEDOUT when the loop has not turned for 2 s
+ * (then `fn` has not run and never will), -ESHUTDOWN.
+ */
+typedef void rw_hub_fn(struct rw_core *core, struct rw_now now, void *context);
+int rw_hub_call(struct rw_hub *hub, rw_hub_fn *fn, void *context);
+
+/*
+ * Waits until the store has committed `sequence` (of struct rw_act_result, or
+ * of rw_hub_audit). 0, -EIO while the store is failing, -ETIMEDOUT after 5 s.
+ */
+int rw_hub_wait_committed(struct rw_hub *hub, uint64_t sequence);
+
+/* From within `fn`, on the loop's thread: an audit row, in order with the changes. */
+uint64_t rw_hub_audit(struct rw_hub *hub, const struct rw_audit_row *row);
+
+/* What a host said of itself in its last Hello since this collector started. */
+struct rw_host_facts {
+	bool known;                /* false: not heard since the start; the rest is empty */
+	bool connected;            /* has a session now */
+	char program[65];
+	char kernel_release[129];
+	char architecture[33];
+	uint64_t pending_events, lost_events; /* by its last heartbeat */
+	uint32_t coverage_count;
+	struct {
+		Ringwatch__V1__Kind kind;
+		char hook[65];
+		char reason[161];
+	} coverage[16];
+};
+/* Only from within an rw_hub_fn. */
+void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_facts *out);
+
+/* What /metrics and /healthz show of the collector itself. A copy, taken on the loop. */
+struct rw_hub_stats {
+	uint64_t started_wall_ms;
+	uint64_t loop_lag_us_max;      /* worst lateness of the tick in the last minute */
+	uint64_t sessions;             /* authenticated now */
+	uint64_t handshakes_ok, handshakes_failed;
+	uint64_t accepted, closed;
+	uint64_t frames, heartbeats, events_received, events_duplicate, events_over_quota;
+	uint64_t rejected_frames[RW_WIRE_ERROR_COUNT]; /* by rw_wire_error_name */
+	uint64_t rejects_sent[16];                     /* by rw_reject_name; index = code */
+	uint64_t sessions_timed_out;   /* handshake, Hello or a frame not finished in time */
+	struct rw_store_stats store;
+	bool store_failed;
+	bool ready;                    /* past the first offline_after, store writable */
+};
+/* Only from within an rw_hub_fn. */
+void rw_hub_stats(struct rw_hub *hub, struct rw_hub_stats *out);
+
+#endif

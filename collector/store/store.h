@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The collector's memory on disk: SQLite, WAL, synchronous=FULL.
+ *
+ * One writer thread owns the writing connection. The loop thread hands it
+ * operations through a bounded queue (rw_store_push_*), each of which gets a
+ * sequence number, growing from 1; the writer commits them in batches and then
+ * calls `committed` with the last number that is on disk. What an operation
+ * acknowledges (an event, an act of an operator) is acknowledged only then.
+ *
+ * API threads read through connections of their own (rw_store_reader_open).
+ *
+ * When a commit fails the writer calls `failed` once, keeps the batch, and
+ * tries again every second until it succeeds (`recovered`): nothing is lost
+ * while the process lives, and nothing is acknowledged meanwhile.
+ *
+ * Strings are copied. All functions return 0 or negative errno.
+ */
+#ifndef RINGWATCH_STORE_STORE_H
+#define RINGWATCH_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/core/core.h"
+#include "proto/ringwatch.pb-c.h"
+
+enum {
+	RW_STORE_SCHEMA = 1,        /* PRAGMA user_version, matched exactly */
+	RW_STORE_QUEUE_MAX = 65536, /* operations waiting for the writer */
+	RW_STORE_BATCH_MAX = 1000,
+	RW_STORE_ERROR_BYTES = 256,
+};
+
+struct rw_store;
+
+struct rw_store_callbacks { /* called on the writer's thread */
+	void *context;
+	void (*committed)(void *context, uint64_t sequence);
+	void (*failed)(void *context, const char *reason);
+	void (*recovered)(void *context);
+};
+
+/*
+ * Opens or makes the database file `path` and starts the writer. -EPROTO when
+ * it holds another schema number, -EUCLEAN when it is damaged, -EBUSY when
+ * another collector has it open, else negative errno; `error` is one line.
+ * `retention_ms`: events older than that, of no active deployment, are removed
+ * by and by; 0 = kept.
+ */
+int rw_store_open(const char *path, uint64_t retention_ms, const struct rw_store_callbacks *callbacks,
+                  struct rw_store **out, char error[RW_STORE_ERROR_BYTES]);
+/* Commits what is queued, stops the writer, closes. */
+void rw_store_close(struct rw_store *store);
+
+/*
+ * Before the first push: every row, in the order that rw_core_restore wants.
+ * A callback's negative value stops and is returned.
+ */
+struct rw_store_loader {
+	void *context;
+	int (*row)(void *context, const struct rw_change *row);
+	/* The high-water mark of a host's spool. */
+	int (*spool)(void *context, const char *host, const uint8_t spool_id[16], uint64_t sequence);
+};
+int rw_store_load(struct rw_store *store, const struct rw_store_loader *loader,
+                  char error[RW_STORE_ERROR_BYTES]);
+
+/* ---- from the loop thread; each returns its sequence, 0 when the queue is full ---- */
+
+uint64_t rw_store_push_change(struct rw_store *store, const struct rw_change *change);
+
+struct rw_store_event {
+	const char *host;
+	const char *ring;
+	const uint8_t *spool_id;           /* 16 bytes */
+	const Ringwatch__V1__Event *event;
+	uint64_t at_wall_ms;               /* by the collector's clock */
+	uint64_t received_wall_ms;
+	bool over_quota;                   /* only counted: one row a host and kind, and the high-water mark */
+};
+/* Also raises the high-water mark of (host, spool) to event->sequence, in the same transaction. */
+uint64_t rw_store_push_event(struct rw_store *store, const struct rw_store_event *event);
+
+struct rw_audit_row {
+	uint64_t at_wall_ms;
+	const char *actor;   /* the token's name, or "collector" */
+	const char *action;  /* "deploy_start", "breaker_opened", … */
+	const char *subject; /* "deployment=D ring=R" */
+	const char *detail;  /* reason, or "" */
+};
+uint64_t rw_store_push_audit(struct rw_store *store, const struct rw_audit_row *row);
+
+struct rw_store_stats {
+	uint64_t queued;          /* waiting now */
+	uint64_t pushed, committed;
+	uint64_t commits;
+	uint64_t failures;
+	uint64_t last_commit_us;  /* how long the last commit took */
+};
+void rw_store_stats(const struct rw_store *store, struct rw_store_stats *out);
+
+/* ---- reading, from any thread; one reader belongs to one thread ---- */
+
+struct rw_store_reader;
+int rw_store_reader_open(const char *path, struct rw_store_reader **out, char error[RW_STORE_ERROR_BYTES]);
+void rw_store_reader_close(struct rw_store_reader *reader);
+
+/* Empty or 0 fields do not filter. Newest first; `cursor` = rows with a smaller row id only. */
+struct rw_event_query {
+	const char *host, *ring, *kind, *signature, *deployment;
+	uint64_t since_wall_ms, until_wall_ms;
+	uint64_t cursor;
+	uint32_t limit;
+};
+struct rw_event_row {
+	uint64_t row_id;
+	uint64_t sequence;
+	uint64_t at_wall_ms, received_wall_ms;
+	uint64_t boot_order, boot_ms;
+	uint32_t cpu, pid, count;
+	int32_t error;
+	const char *host, *ring, *spool_id /* hex */, *kind, *severity, *source, *boot_id, *comm;
+	const char *signature, *symbol, *module, *detail;
+	const char *stack; /* frames separated by '\n' */
+};
+/* The row lives during the callback; a value other than 0 stops. */
+int rw_store_reader_events(struct rw_store_reader *reader, const struct rw_event_query *query,
+                           int (*row)(void *context, const struct rw_event_row *row), void *context);
+
+struct rw_audit_read {
+	uint64_t row_id, at_wall_ms;
+	const char *actor, *action, *subject, *detail;
+};
+int rw_store_reader_audit(struct rw_store_reader *reader, uint64_t cursor, uint32_t limit,
+                          int (*row)(void *context, const struct rw_audit_read *row), void *context);
+
+/* Presence transitions of a host, newest first. */
+struct rw_transition_read {
+	uint64_t row_id, at_wall_ms;
+	const char *host, *ring, *from, *to;
+};
+int rw_store_reader_transitions(struct rw_store_reader *reader, const char *host, uint64_t cursor, uint32_t limit,
+                                int (*row)(void *context, const struct rw_transition_read *row),
+                                void *context);
+
+#endif

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the machine must have, by Debian package, and how it gets it: apt, as
+# root or through sudo. One look at dpkg's database decides; nothing is fetched
+# when all is there.
+
+BUILD_PACKAGES := gcc make clang llvm bpftool protobuf-c-compiler libprotobuf-c-dev libbpf-dev \
+	libelf-dev zlib1g-dev libuv1-dev libssl-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev \
+	libjansson-dev libcurl4-openssl-dev
+TEST_PACKAGES := libcmocka-dev libclang-rt-14-dev python3 openssl sqlite3 curl procps
+VM_PACKAGES := qemu-system-x86 busybox-static cpio kmod dpkg-dev
+CHECK_PACKAGES := clang-format clang-tidy cppcheck shellcheck
+
+DEPS_STAMP := $(BUILD)/deps/build
+
+$(BUILD)/deps/build: deploy/packages.mk
+	@deploy/install-packages $(BUILD_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+$(BUILD)/deps/test: deploy/packages.mk
+	@deploy/install-packages $(TEST_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+$(BUILD)/deps/vm: deploy/packages.mk
+	@deploy/install-packages $(VM_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+$(BUILD)/deps/check: deploy/packages.mk
+	@deploy/install-packages $(CHECK_PACKAGES)
+	@mkdir -p $(@D) && touch $@

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The BPF side, seen from user space: opens each object, tries its hooks best
+ * first, attaches what attaches, and says what each kind of event is seen
+ * through. Decided per program by really attaching, never by kernel version; a
+ * program that fails to load or attach never takes another down.
+ *
+ * Attach once, never churn. One ring buffer, all maps ≤ 256 KiB together. After
+ * rw_probes_open the heap that libbpf used for BTF is given back.
+ */
+#ifndef RINGWATCH_SENSOR_PROBES_H
+#define RINGWATCH_SENSOR_PROBES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/record.h"
+#include "proto/ringwatch.pb-c.h"
+
+enum { RW_PROBES_HOOK_BYTES = 64, RW_PROBES_REASON_BYTES = 160, RW_PROBES_COVERAGE_MAX = 16 };
+
+/* One kind of event and the hook that is live for it. */
+struct rw_probe_coverage {
+	Ringwatch__V1__Kind kind;
+	char hook[RW_PROBES_HOOK_BYTES];     /* "fentry/oops_enter + fentry/__die_body"; "none" when no BPF hook is live */
+	char reason[RW_PROBES_REASON_BYTES]; /* why not the best: "fentry/oops_enter: Operation not permitted"; "" */
+	bool in_bpf;                         /* some BPF hook is live for it */
+};
+
+struct rw_probes;
+
+/* Called from rw_probes_consume with each record, in order. */
+typedef void rw_probes_fn(void *context, const struct rw_record *record);
+
+/*
+ * Never fails as a whole but for memory (-ENOMEM): where BPF is refused
+ * altogether the coverage says so for each kind and the descriptor is -1.
+ */
+int rw_probes_open(rw_probes_fn *fn, void *context, struct rw_probes **out);
+void rw_probes_close(struct rw_probes *probes);
+
+/* To poll for reading, or -1. Also call consume on a tick: wake-ups from a
+ * crash with interrupts off come late or never. */
+int rw_probes_descriptor(const struct rw_probes *probes);
+int rw_probes_consume(struct rw_probes *probes);
+
+uint32_t rw_probes_coverage(const struct rw_probes *probes,
+                            struct rw_probe_coverage out[RW_PROBES_COVERAGE_MAX]);
+
+/* Records that the kernel side could not hand over since the start: full ring,
+ * or a program skipped because another ran (recursion misses). */
+uint64_t rw_probes_lost(struct rw_probes *probes);
+
+#endif
