@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Enum values of the wire as people and programs read them; see wire.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "proto/wire.h"
+
+struct name {
+	int value;
+	const char *name;
+};
+
+#define FIND(table, value) find_name(table, sizeof(table) / sizeof((table)[0]), (int)(value))
+
+static const char *find_name(const struct name *table, size_t count, int value)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (table[i].value == value)
+			return table[i].name;
+	}
+	return NULL;
+}
+
+static const struct name kinds[] = {
+	{RINGWATCH__V1__KIND__KIND_OOPS, "oops"},
+	{RINGWATCH__V1__KIND__KIND_PANIC, "panic"},
+	{RINGWATCH__V1__KIND__KIND_WARNING, "warning"},
+	{RINGWATCH__V1__KIND__KIND_MODULE_LOAD_FAILED, "module_load_failed"},
+	{RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT, "unexpected_reboot"},
+	{RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot"},
+	{RINGWATCH__V1__KIND__KIND_RESTART, "restart"},
+	{RINGWATCH__V1__KIND__KIND_HARD_LOCKUP, "hard_lockup"},
+	{RINGWATCH__V1__KIND__KIND_EVENTS_LOST, "events_lost"},
+};
+
+const char *rw_kind_name(Ringwatch__V1__Kind kind)
+{
+	return FIND(kinds, kind);
+}
+
+int rw_kind_parse(const char *name, Ringwatch__V1__Kind *out)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i].name, name) == 0) {
+			*out = (Ringwatch__V1__Kind)kinds[i].value;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *rw_severity_name(Ringwatch__V1__Severity severity)
+{
+	static const struct name names[] = {
+		{RINGWATCH__V1__SEVERITY__SEVERITY_INFO, "info"},
+		{RINGWATCH__V1__SEVERITY__SEVERITY_WARNING, "warning"},
+		{RINGWATCH__V1__SEVERITY__SEVERITY_CRITICAL, "critical"},
+	};
+	return FIND(names, severity);
+}
+
+const char *rw_source_name(Ringwatch__V1__Source source)
+{
+	static const struct name names[] = {
+		{RINGWATCH__V1__SOURCE__SOURCE_BPF, "bpf"},
+		{RINGWATCH__V1__SOURCE__SOURCE_LOG, "log"},
+		{RINGWATCH__V1__SOURCE__SOURCE_BPF_AND_LOG, "bpf_and_log"},
+		{RINGWATCH__V1__SOURCE__SOURCE_BOOT_STATE, "boot_state"},
+		{RINGWATCH__V1__SOURCE__SOURCE_SENSOR, "sensor"},
+	};
+	return FIND(names, source);
+}
+
+const char *rw_reject_name(Ringwatch__V1__RejectCode code)
+{
+	static const struct name names[] = {
+		{RINGWATCH__V1__REJECT_CODE__REJECT_SCHEMA_MISMATCH, "schema_mismatch"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_BAD_FRAME, "bad_frame"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_IDENTITY, "identity"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_UNKNOWN_RING, "unknown_ring"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_NOT_IN_INVENTORY, "not_in_inventory"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_DUPLICATE_IDENTITY, "duplicate_identity"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_RETIRED, "retired"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_TOO_MANY_HOSTS, "too_many_hosts"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_SHUTTING_DOWN, "shutting_down"},
+		{RINGWATCH__V1__REJECT_CODE__REJECT_STANDBY, "standby"},
+	};
+	return FIND(names, code);
+}
+
+const char *rw_boot_end_name(Ringwatch__V1__BootEnd end)
+{
+	static const struct name names[] = {
+		{RINGWATCH__V1__BOOT_END__BOOT_END_NONE, "none"},
+		{RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY, "orderly"},
+		{RINGWATCH__V1__BOOT_END__BOOT_END_UNEXPECTED, "unexpected"},
+		{RINGWATCH__V1__BOOT_END__BOOT_END_UNKNOWN, "unknown"},
+	};
+	return FIND(names, end);
+}
+
+const char *rw_goodbye_name(Ringwatch__V1__GoodbyeKind kind)
+{
+	static const struct name names[] = {
+		{RINGWATCH__V1__GOODBYE_KIND__GOODBYE_REBOOT, "reboot"},
+		{RINGWATCH__V1__GOODBYE_KIND__GOODBYE_POWER_OFF, "power_off"},
+		{RINGWATCH__V1__GOODBYE_KIND__GOODBYE_KEXEC, "kexec"},
+		{RINGWATCH__V1__GOODBYE_KIND__GOODBYE_SENSOR_STOP, "sensor_stop"},
+	};
+	return FIND(names, kind);
+}
