@@ -41,28 +41,57 @@ char *rw_clock_format_wall(uint64_t wall_ms, char out[RW_TIME_TEXT_BYTES])
 	return out;
 }
 
+/* Exactly `count` digits; strptime() would also take spaces and fewer of them. */
+static int parse_part(const char **at, unsigned count, char behind, int *out)
+{
+	int value = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		char c = (*at)[i];
+		if (c < '0' || c > '9')
+			return -EINVAL;
+		value = value * 10 + (c - '0');
+	}
+	*at += count;
+	if (behind != '\0') {
+		if (**at != behind)
+			return -EINVAL;
+		(*at)++;
+	}
+	*out = value;
+	return 0;
+}
+
 int rw_clock_parse_wall(const char *text, uint64_t *wall_ms)
 {
 	struct tm tm = {0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	unsigned milliseconds = 0;
+	struct tm normal;
+	int milliseconds = 0;
 
-	if (rest == NULL)
+	if (parse_part(&text, 4, '-', &tm.tm_year) != 0 ||
+	    parse_part(&text, 2, '-', &tm.tm_mon) != 0 ||
+	    parse_part(&text, 2, 'T', &tm.tm_mday) != 0 ||
+	    parse_part(&text, 2, ':', &tm.tm_hour) != 0 ||
+	    parse_part(&text, 2, ':', &tm.tm_min) != 0 ||
+	    parse_part(&text, 2, '\0', &tm.tm_sec) != 0)
 		return -EINVAL;
-	if (*rest == '.') {
-		for (int i = 1; i <= 3; i++) {
-			if (rest[i] < '0' || rest[i] > '9')
-				return -EINVAL;
-			milliseconds = milliseconds * 10 + (unsigned)(rest[i] - '0');
-		}
-		rest += 4;
+	if (*text == '.') {
+		text++;
+		if (parse_part(&text, 3, '\0', &milliseconds) != 0)
+			return -EINVAL;
 	}
-	if (strcmp(rest, "Z") != 0)
+	if (strcmp(text, "Z") != 0)
 		return -EINVAL;
 
-	time_t seconds = timegm(&tm);
-	if (seconds < 0)
+	/* timegm() makes 1 March of 30 February; a date that it changes is none. */
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	normal = tm;
+	time_t seconds = timegm(&normal);
+	if (seconds < 0 || normal.tm_mon != tm.tm_mon || normal.tm_mday != tm.tm_mday ||
+	    normal.tm_hour != tm.tm_hour || normal.tm_min != tm.tm_min ||
+	    normal.tm_sec != tm.tm_sec)
 		return -EINVAL;
-	*wall_ms = (uint64_t)seconds * 1000 + milliseconds;
+	*wall_ms = (uint64_t)seconds * 1000 + (uint64_t)milliseconds;
 	return 0;
 }

@@ -36,20 +36,20 @@ enum rw_conf_type {
 struct rw_conf_key {
 	const char *name;
 	enum rw_conf_type type;
-	size_t offset;      /* of the value in the enclosing struct */
-	size_t size;        /* of the value: whole char array, or one list element */
-	bool none_allowed;  /* `none` leaves the value's bytes zero; the program tells by that
-	                       or by `present_offset` */
+	size_t offset;         /* of the value in the enclosing struct */
+	size_t size;           /* of the value: whole char array, or one list element */
+	bool none_allowed;     /* `none` leaves the value's bytes zero; the program tells by that
+				  or by `present_offset` */
 	size_t present_offset; /* of a bool set true when given, false when `none`; 0 = not kept
-	                          (so it must never be a struct's first member) */
+				  (so it must never be a struct's first member) */
 	uint64_t min;
-	uint64_t max;
+	uint64_t max;                       /* 0 or UINT64_MAX: no upper bound */
 	const char *const *choices;         /* RW_CONF_ENUM: NULL-terminated */
 	const struct rw_conf_key *children; /* RW_CONF_MAP: ends with name == NULL */
 	const struct rw_conf_key *element;  /* RW_CONF_LIST: one key; its offset is 0, name "" */
 	size_t count_offset;                /* RW_CONF_LIST: of a uint32_t */
 	uint32_t count_min;
-	uint32_t count_max;                 /* RW_CONF_LIST: elements in the array */
+	uint32_t count_max; /* RW_CONF_LIST: elements in the array */
 };
 
 enum { RW_CONF_ERROR_BYTES = 512 };
@@ -62,15 +62,15 @@ enum { RW_CONF_ERROR_BYTES = 512 };
  * brackets, `rings[1].limits.offline`.
  */
 int rw_conf_load(const char *path, uint64_t schema, const struct rw_conf_key *keys, void *out,
-                 size_t out_size, char error[RW_CONF_ERROR_BYTES]);
+		 size_t out_size, char error[RW_CONF_ERROR_BYTES]);
 
 /*
  * For checks across keys after loading: the line on which `key` stands, as
  * `FILE:LINE: key: ` + message, into `error`. Returns -EINVAL always. The file
  * is read again, so only call it when something is wrong.
  */
-__attribute__((format(printf, 4, 5))) int
-rw_conf_complain(const char *path, const char *key, char error[RW_CONF_ERROR_BYTES],
-                 const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) int rw_conf_complain(const char *path, const char *key,
+							   char error[RW_CONF_ERROR_BYTES],
+							   const char *fmt, ...);
 
 #endif

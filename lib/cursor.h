@@ -20,7 +20,7 @@ struct rw_cursor {
 static inline struct rw_cursor rw_cursor_of(const void *bytes, size_t length)
 {
 	const uint8_t *start = bytes;
-	return (struct rw_cursor){start, start + length};
+	return (struct rw_cursor){start, length == 0 ? start : start + length};
 }
 
 static inline size_t rw_cursor_left(const struct rw_cursor *c)
@@ -40,6 +40,8 @@ static inline bool rw_cursor_read(struct rw_cursor *c, void *out, size_t length)
 {
 	if (rw_cursor_left(c) < length)
 		return false;
+	if (length == 0)
+		return true; /* memcpy and NULL + 0 are undefined for an empty cursor of NULL */
 	memcpy(out, c->at, length);
 	c->at += length;
 	return true;

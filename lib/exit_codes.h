@@ -8,7 +8,7 @@ enum rw_exit {
 	RW_EXIT_USAGE = 2,        /* configuration or command line */
 	RW_EXIT_UNAVAILABLE = 69, /* a port is in use */
 	RW_EXIT_INTERNAL = 70,
-	RW_EXIT_STATE = 73,       /* the state directory cannot be created or written */
+	RW_EXIT_STATE = 73, /* the state directory cannot be created or written */
 	RW_EXIT_PERMISSION = 77,
 };
 

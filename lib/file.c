@@ -58,6 +58,8 @@ int rw_file_write_all(int fd, const void *bytes, size_t length)
 			continue;
 		if (n < 0)
 			return -errno;
+		if (n == 0)
+			return -EIO;
 		at += n;
 		length -= (size_t)n;
 	}
@@ -88,10 +90,12 @@ int rw_file_replace(const char *path, const void *bytes, size_t length, mode_t m
 
 	if (n < 0 || (size_t)n >= sizeof(temporary))
 		return -ENAMETOOLONG;
-	rw_autoclose int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	rw_autoclose int fd =
+		open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;
-	int err = rw_file_write_all(fd, bytes, length);
+	/* A file left by a crash may have another mode, and a key must not be read by others. */
+	int err = fchmod(fd, mode) != 0 ? -errno : rw_file_write_all(fd, bytes, length);
 	if (err == 0 && fsync(fd) != 0)
 		err = -errno;
 	if (err == 0 && rename(temporary, path) != 0)

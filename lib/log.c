@@ -63,8 +63,9 @@ void rw_log(enum rw_log_level level, const char *fmt, ...)
 		return;
 
 	int head = isatty(STDERR_FILENO)
-	               ? snprintf(line, sizeof(line), "level=%s ", level_name(level))
-	               : snprintf(line, sizeof(line), "<%d>level=%s ", (int)level, level_name(level));
+			   ? snprintf(line, sizeof(line), "level=%s ", level_name(level))
+			   : snprintf(line, sizeof(line), "<%d>level=%s ", (int)level,
+				      level_name(level));
 	size_t used = (size_t)head;
 	used += rw_text_escape(line + used, sizeof(line) - used - 1, text, strlen(text));
 	line[used++] = '\n';

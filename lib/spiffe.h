@@ -12,6 +12,7 @@
 #ifndef RINGWATCH_LIB_SPIFFE_H
 #define RINGWATCH_LIB_SPIFFE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/name.h"
@@ -26,6 +27,9 @@ struct rw_identity {
 	char ring[RW_NAME_MAX + 1]; /* "" for a collector */
 	char name[RW_NAME_MAX + 1]; /* host_id or collector name */
 };
+
+#define RW_TRUST_DOMAIN_EXPECTED "1 to 255 of a-z 0-9 . - _"
+bool rw_trust_domain_is_valid(const char *text, size_t length);
 
 /* 0, or -EINVAL with *reason a constant sentence. `out` is untouched on error. */
 int rw_spiffe_parse(const char *uri, size_t length, struct rw_identity *out, const char **reason);

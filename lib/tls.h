@@ -29,7 +29,18 @@ struct rw_tls_files {
  * that names the file. Also checks that the key belongs to the certificate.
  */
 int rw_tls_context(enum rw_tls_side side, const struct rw_tls_files *files, SSL_CTX **out,
-                   char error[RW_TLS_ERROR_BYTES]);
+		   char error[RW_TLS_ERROR_BYTES]);
+
+/*
+ * The same from memory; for simulated hosts and tests. `certificate` and `key`
+ * may both be NULL when each session is given its own (SSL_use_certificate).
+ * `crl` may be NULL. Nothing is taken over.
+ */
+int rw_tls_context_of(enum rw_tls_side side, X509 *certificate, EVP_PKEY *key, X509 *ca,
+		      X509_CRL *crl, SSL_CTX **out, char error[RW_TLS_ERROR_BYTES]);
+
+/* The identity in a certificate: exactly one URI name, a SPIFFE ID. 0, or -EACCES. */
+int rw_tls_identity_of(X509 *certificate, struct rw_identity *out, char error[RW_TLS_ERROR_BYTES]);
 
 /* The identity in the context's own certificate. */
 int rw_tls_own_identity(SSL_CTX *context, struct rw_identity *out, char error[RW_TLS_ERROR_BYTES]);
@@ -41,7 +52,7 @@ int rw_tls_own_identity(SSL_CTX *context, struct rw_identity *out, char error[RW
  * 0, or -EACCES with the reason in `error`.
  */
 int rw_tls_peer_identity(SSL *ssl, enum rw_tls_side own_side, const char *trust_domain,
-                         struct rw_identity *out, char error[RW_TLS_ERROR_BYTES]);
+			 struct rw_identity *out, char error[RW_TLS_ERROR_BYTES]);
 
 /*
  * One sentence for a failed SSL call: the certificate's verification error if

@@ -29,7 +29,7 @@ struct unit {
 };
 
 static int parse_with_unit(const char *text, const struct unit *units, size_t count, uint64_t limit,
-                           uint64_t *out)
+			   uint64_t *out)
 {
 	const char *unit;
 	uint64_t value;
@@ -54,15 +54,19 @@ int rw_units_parse_duration(const char *text, uint64_t *out_ms)
 		{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
 	};
 	return parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), 3653ull * 86400000,
-	                       out_ms);
+			       out_ms);
 }
 
 int rw_units_parse_bytes(const char *text, uint64_t *out_bytes)
 {
 	static const struct unit units[] = {
-		{"B", 1}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30},
+		{"B", 1},
+		{"KiB", 1u << 10},
+		{"MiB", 1u << 20},
+		{"GiB", 1u << 30},
 	};
-	return parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), UINT64_MAX, out_bytes);
+	return parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), UINT64_MAX,
+			       out_bytes);
 }
 
 int rw_units_parse_ratio(const char *text, uint32_t *out_ppm)
@@ -111,11 +115,11 @@ char *rw_units_format_duration(uint64_t ms, char out[RW_DURATION_TEXT_BYTES])
 	uint64_t seconds = ms / 1000;
 
 	if (seconds >= 3600)
-		snprintf(out, RW_DURATION_TEXT_BYTES, "%lluh %02um", (unsigned long long)(seconds / 3600),
-		         (unsigned)(seconds / 60 % 60));
+		snprintf(out, RW_DURATION_TEXT_BYTES, "%lluh %02um",
+			 (unsigned long long)(seconds / 3600), (unsigned)(seconds / 60 % 60));
 	else if (seconds >= 60)
 		snprintf(out, RW_DURATION_TEXT_BYTES, "%um %02us", (unsigned)(seconds / 60),
-		         (unsigned)(seconds % 60));
+			 (unsigned)(seconds % 60));
 	else
 		snprintf(out, RW_DURATION_TEXT_BYTES, "%us", (unsigned)seconds);
 	return out;
