@@ -167,7 +167,9 @@ struct rw_change {
 struct rw_core_sink {
 	void *context;
 	/* A lasting change. Returns the journal's sequence number for it (growing,
-	 * from 1), or 0 when it could not be taken: then the store has failed. */
+	 * from 1), or 0 when it could not be taken: then verdicts hold as
+	 * store_failed, acts answer -EIO, and ticks tell the whole state again until
+	 * all of it is taken. Must not call the core; nor must probe(). */
 	uint64_t (*change)(void *context, const struct rw_change *change);
 	/* The host is late: ask it over its session, if there is one. May be NULL. */
 	void (*probe)(void *context, rw_host_handle host);
@@ -191,7 +193,8 @@ void rw_core_free(struct rw_core *core);
  * exposures, hosts before exposures. Online and suspect become unknown;
  * offline, planned, absent, crashed and exposed stay. Nothing is sent to the
  * sink. 0, -EINVAL (names a host, ring or deployment that is not there: the
- * store is damaged, or the policy lost a ring), -ENOMEM.
+ * store is damaged, or the policy lost a ring), -ENOSPC (more than hosts_max),
+ * -ENOMEM.
  */
 int rw_core_restore(struct rw_core *core, const struct rw_change *row, struct rw_now now);
 /* After the last row: listening begins here. */
@@ -202,12 +205,14 @@ void rw_core_restored(struct rw_core *core, struct rw_now now);
 /*
  * A host has authenticated and said Hello. Enrols it when new; moves it when
  * its ring changed. *out is its handle. 0, -ENOENT (no such ring in the
- * policy), -ENOSPC (hosts_max), -ENOMEM.
+ * policy), -EINVAL (an id of no or more than 63 bytes), -ENOSPC (hosts_max),
+ * -ENOMEM.
  */
 int rw_core_hello(struct rw_core *core, const char *host_id, const char *ring,
                   const struct rw_boot *boot, enum rw_boot_end previous_end, struct rw_now now,
                   rw_host_handle *out);
-/* Any authenticated byte. */
+/* Any authenticated byte. After a goodbye only a heartbeat or a Hello brings
+ * the host back: the tail of its session does not. */
 void rw_core_heard(struct rw_core *core, rw_host_handle host, struct rw_now now);
 /* A heartbeat, with the host's boot clock. */
 void rw_core_heartbeat(struct rw_core *core, rw_host_handle host, uint64_t boot_ms, struct rw_now now);
@@ -267,8 +272,11 @@ struct rw_act_result {
 	uint32_t reason_count;       /* for -EPERM: why not */
 	enum rw_reason reasons[RW_CORE_REASONS_MAX];
 	bool changed;                /* false: it was so already (idempotent) */
-	uint64_t sequence;           /* journal number to wait for; 0 when nothing changed */
+	uint64_t sequence;           /* journal number to wait for, also when it was so already; 0: none */
 };
+/* Each act may also answer -EIO: the sink takes no changes (changed = true: this
+ * act is done, but not all of it was taken yet; ask again), -ENOMEM, or -EPERM
+ * without a reason, when the message says it (an open breaker). */
 
 /* -EEXIST (same id, other content), -ENOENT (a ring that the policy has not),
  * -EINVAL (no ring, one twice), -ENOSPC. Rings are put in rollout order. The

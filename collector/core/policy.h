@@ -15,6 +15,9 @@ enum {
 	RW_CORE_RINGS_MAX = 32,
 	RW_CORE_STEPS_MAX = 16,
 	RW_PPM = 1000000,
+	/* The wire's number of that kind: the one that the core itself must know,
+	 * because a Hello of a new boot tells of it too. */
+	RW_CORE_KIND_UNEXPECTED_REBOOT = 5,
 };
 
 /* The rules of a breaker. `exposure` and `module_failed` come later. */

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lasting changes on their way out, and back in after a restart.
+ *
+ * Each row is the whole present state of one thing, so the last row of each
+ * thing, and all lines of evidence since the last clearing, are the state. The
+ * sink is called in the midst of a change: it must not call the core.
+ *
+ * When the sink refuses a row (its queue is full), what it holds is no longer
+ * what is. From then on verdicts hold as store_failed, no act is begun, and
+ * ticks tell everything again, RW_RESYNC_PER_TICK rows at a time, until one
+ * whole pass was taken.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "collector/core/internal.h"
+
+/* ---- out ----------------------------------------------------------------------- */
+
+/* The row's number; 0 when it was refused. */
+static uint64_t tell(struct rw_core *core, struct rw_change *change, struct rw_now now)
+{
+	change->at_wall_ms = now.wall_ms;
+	uint64_t sequence = core->sink.change(core->sink.context, change);
+
+	if (sequence != 0) {
+		core->last_sequence = sequence;
+		return sequence;
+	}
+	if (core->resync.needed)
+		core->resync.again = true;
+	else
+		core->resync = (struct rw_resync){.needed = true};
+	return 0;
+}
+
+static void rest_on(uint64_t *sequence, uint64_t told)
+{
+	if (told > *sequence)
+		*sequence = told;
+}
+
+void rw_fill_host_row(const struct rw_core *core, const struct rw_host *host,
+		      struct rw_host_row *out)
+{
+	*out = (struct rw_host_row){
+		.presence = host->presence,
+		.previous = host->presence,
+		.boot_order = host->boot_order,
+		.since_wall_ms = host->since_wall_ms,
+		.heard_wall_ms = host->heard_wall_ms,
+		.goodbye = host->goodbye,
+		.back_by_wall_ms = host->back_by_wall_ms,
+	};
+	rw_copy_text(out->id, sizeof(out->id), host->id);
+	rw_copy_text(out->ring, sizeof(out->ring), core->policy.rings[host->ring].name);
+	memcpy(out->boot_id, host->boot_id, sizeof(out->boot_id));
+}
+
+void rw_tell_host(struct rw_core *core, rw_host_handle handle, enum rw_presence previous,
+		  struct rw_now now)
+{
+	struct rw_change change = {.type = RW_CHANGE_HOST};
+
+	rw_fill_host_row(core, rw_table_at(&core->table, handle), &change.host);
+	change.host.previous = previous;
+	tell(core, &change, now);
+}
+
+void rw_tell_deployment(struct rw_core *core, struct rw_deployment *deployment, struct rw_now now)
+{
+	struct rw_change change = {.type = RW_CHANGE_DEPLOYMENT, .deployment = deployment->row};
+
+	rest_on(&deployment->sequence, tell(core, &change, now));
+}
+
+static struct rw_run_row run_row(const struct rw_core *core, const struct rw_run *run)
+{
+	struct rw_run_row row = {
+		.step = run->step,
+		.started_wall_ms = run->started_wall_ms,
+		.target = run->target,
+		.observed_ms = run->observed_ms,
+		.breaker_open = run->breaker_open,
+		.rule = run->rule,
+		.grade = run->grade,
+		.opened_wall_ms = run->opened_wall_ms,
+		.opened_failed = run->opened_failed,
+		.opened_at_risk = run->opened_at_risk,
+	};
+
+	rw_copy_text(row.deployment, sizeof(row.deployment), run->deployment->row.id);
+	rw_copy_text(row.ring, sizeof(row.ring), rw_run_policy(core, run)->name);
+	return row;
+}
+
+void rw_tell_progress(struct rw_core *core, struct rw_run *run, struct rw_now now)
+{
+	struct rw_change change = {.type = RW_CHANGE_RUN, .run = run_row(core, run)};
+
+	tell(core, &change, now);
+}
+
+void rw_tell_run(struct rw_core *core, struct rw_run *run, struct rw_now now)
+{
+	struct rw_change change = {.type = RW_CHANGE_RUN, .run = run_row(core, run)};
+
+	rest_on(&run->sequence, tell(core, &change, now));
+}
+
+void rw_tell_exposure(struct rw_core *core, const struct rw_exposure *exposure, struct rw_now now)
+{
+	struct rw_run *run = exposure->run;
+	struct rw_change change = {
+		.type = RW_CHANGE_EXPOSURE,
+		.exposure = {.boot_order = exposure->boot_order,
+			     .boot_ms = exposure->boot_ms,
+			     .alive = exposure->alive,
+			     .heard = exposure->heard,
+			     .crashed = exposure->crashed,
+			     .recovered = exposure->recovered,
+			     .acknowledged = exposure->acknowledged},
+	};
+
+	rw_copy_text(change.exposure.deployment, RW_CORE_NAME_BYTES, run->deployment->row.id);
+	rw_copy_text(change.exposure.ring, RW_CORE_NAME_BYTES, rw_run_policy(core, run)->name);
+	rw_copy_text(change.exposure.host, RW_CORE_NAME_BYTES,
+		     rw_table_at(&core->table, exposure->host)->id);
+	rest_on(&run->sequence, tell(core, &change, now));
+}
+
+void rw_tell_evidence(struct rw_core *core, struct rw_run *run, const struct rw_evidence_row *row,
+		      struct rw_now now)
+{
+	struct rw_change change = {.type = RW_CHANGE_EVIDENCE, .evidence = *row};
+
+	rest_on(&run->sequence, tell(core, &change, now));
+}
+
+void rw_tell_evidence_cleared(struct rw_core *core, struct rw_run *run, struct rw_now now)
+{
+	struct rw_change change = {.type = RW_CHANGE_EVIDENCE_CLEARED, .run = run_row(core, run)};
+
+	rest_on(&run->sequence, tell(core, &change, now));
+}
+
+/* ---- telling everything again ---------------------------------------------------------- */
+
+enum { RESYNC_DEPLOYMENTS, RESYNC_HOSTS, RESYNC_RUNS, RESYNC_DONE };
+
+static void tell_run_again(struct rw_core *core, struct rw_run *run, struct rw_now now)
+{
+	rw_tell_evidence_cleared(core, run, now);
+	for (uint32_t i = 0; i < run->evidence_count; i++)
+		rw_tell_evidence(core, run, &run->evidence[i], now);
+	rw_tell_run(core, run, now);
+}
+
+/* One row, or the handful of a run; and the place moves on. */
+static void resync_runs(struct rw_core *core, struct rw_resync *at, struct rw_now now)
+{
+	if (at->index >= core->deployment_count) {
+		*at = (struct rw_resync){.needed = true, .again = at->again, .stage = RESYNC_DONE};
+		return;
+	}
+
+	struct rw_deployment *deployment = core->deployments[at->index];
+
+	if (at->run >= deployment->row.ring_count) {
+		at->index++;
+		at->run = 0;
+		return;
+	}
+
+	struct rw_run *run = &deployment->runs[at->run];
+	const struct rw_exposure *exposure = rw_exposure_at(run, at->item);
+
+	if (exposure != NULL) {
+		rw_tell_exposure(core, exposure, now);
+		at->item++;
+		return;
+	}
+	if (run->step > 0)
+		tell_run_again(core, run, now);
+	at->run++;
+	at->item = 0;
+}
+
+static void resync_step(struct rw_core *core, struct rw_resync *at, struct rw_now now)
+{
+	switch (at->stage) {
+	case RESYNC_DEPLOYMENTS:
+		if (at->index < core->deployment_count) {
+			rw_tell_deployment(core, core->deployments[at->index++], now);
+			return;
+		}
+		at->index = 0;
+		at->stage = RESYNC_HOSTS;
+		return;
+	case RESYNC_HOSTS:
+		if (at->index < core->table.count) {
+			rw_tell_host(core, at->index,
+				     rw_table_at(&core->table, at->index)->presence, now);
+			at->index++;
+			return;
+		}
+		at->index = 0;
+		at->stage = RESYNC_RUNS;
+		return;
+	default:
+		resync_runs(core, at, now);
+		return;
+	}
+}
+
+void rw_resync_tick(struct rw_core *core, struct rw_now now)
+{
+	struct rw_resync *at = &core->resync;
+
+	if (!at->needed)
+		return;
+	/* What was refused in this pass, or since the last tick, starts another. */
+	for (uint32_t i = 0; i < RW_RESYNC_PER_TICK && at->stage != RESYNC_DONE && !at->again; i++)
+		resync_step(core, at, now);
+	if (at->again)
+		*at = (struct rw_resync){.needed = true};
+	else if (at->stage == RESYNC_DONE)
+		*at = (struct rw_resync){0};
+}
+
+/* ---- in ------------------------------------------------------------------------------------- */
+
+static bool is_name(const char *text)
+{
+	return text[0] != '\0' && memchr(text, '\0', RW_CORE_NAME_BYTES) != NULL;
+}
+
+static uint64_t left_ms(uint64_t by_wall_ms, struct rw_now now, uint64_t least, uint64_t most)
+{
+	uint64_t left = by_wall_ms > now.wall_ms ? by_wall_ms - now.wall_ms : 0;
+
+	if (left < least)
+		return least;
+	return left < most ? left : most;
+}
+
+/*
+ * When a planned host is overdue is known by the wall clock alone after a
+ * restart. So the time left is kept within what a goodbye may ask for, and is
+ * at least one offline_after of listening.
+ */
+static uint64_t planned_left_ms(const struct rw_timing *timing, const struct rw_host_row *row,
+				struct rw_now now)
+{
+	uint64_t most = row->goodbye == RW_BYE_POWER_OFF ? timing->power_off_grace_ms
+							 : timing->max_planned_ms;
+
+	return left_ms(row->back_by_wall_ms, now, timing->offline_after_ms, most);
+}
+
+static int restore_host(struct rw_core *core, const struct rw_host_row *row, struct rw_now now)
+{
+	int ring = is_name(row->ring) ? rw_core_ring_find(core, row->ring) : -ENOENT;
+
+	if (ring < 0 || !is_name(row->id) || (unsigned)row->presence >= RW_PRESENCE_COUNT ||
+	    (unsigned)row->goodbye > RW_BYE_SENSOR_STOP)
+		return -EINVAL;
+
+	rw_host_handle handle = rw_table_find(&core->table, row->id);
+
+	if (handle == RW_NO_HOST) {
+		int status = rw_presence_enrol(core, row->id, (uint32_t)ring, &handle);
+
+		if (status != 0)
+			return status;
+	}
+
+	struct rw_host *host = rw_table_at(&core->table, handle);
+	bool was_heard_live = row->presence == RW_ONLINE || row->presence == RW_SUSPECT;
+
+	if (host->ring != ring)
+		rw_presence_move(core, host, (uint32_t)ring);
+	memcpy(host->boot_id, row->boot_id, sizeof(host->boot_id));
+	host->boot_order = row->boot_order;
+	host->clock_known = false;
+	host->goodbye = (uint8_t)row->goodbye;
+	if (row->presence == RW_PLANNED)
+		host->mark_obs_ms = core->obs_ms + planned_left_ms(&core->policy.timing, row, now);
+	rw_presence_enter(core, handle, was_heard_live ? RW_UNKNOWN : row->presence, now);
+	host->since_wall_ms = was_heard_live ? now.wall_ms : row->since_wall_ms;
+	host->heard_wall_ms = row->heard_wall_ms;
+	host->back_by_wall_ms = row->back_by_wall_ms;
+	return 0;
+}
+
+static int restore_deployment(struct rw_core *core, const struct rw_deployment_row *row)
+{
+	if (!is_name(row->id) || row->state < RW_DEPLOYMENT_ACTIVE ||
+	    row->state > RW_DEPLOYMENT_WITHDRAWN || row->exposure != RW_EXPOSURE_FIXED)
+		return -EINVAL;
+
+	int index = rw_core_deployment_find(core, row->id);
+
+	if (index >= 0) {
+		struct rw_deployment *deployment = core->deployments[index];
+		bool ends = deployment->row.state == RW_DEPLOYMENT_ACTIVE &&
+			    row->state != RW_DEPLOYMENT_ACTIVE;
+
+		deployment->row.state = row->state;
+		deployment->row.ended_wall_ms = row->ended_wall_ms;
+		rw_copy_text(deployment->row.reason, sizeof(deployment->row.reason), row->reason);
+		if (ends)
+			rw_deployment_end(core, deployment);
+		return 0;
+	}
+
+	struct rw_deployment *deployment;
+	int status = rw_deployment_add(core, row, &deployment);
+
+	return status == -ENOENT ? -EINVAL : status;
+}
+
+static struct rw_run *find_run(struct rw_core *core, const char *id, const char *ring)
+{
+	int index = is_name(id) && is_name(ring) ? rw_core_deployment_find(core, id) : -ENOENT;
+
+	return index < 0 ? NULL : rw_run_find(core->deployments[index], core, ring);
+}
+
+static int restore_run(struct rw_core *core, const struct rw_run_row *row)
+{
+	struct rw_run *run = find_run(core, row->deployment, row->ring);
+
+	if (run == NULL || (unsigned)row->rule >= RW_RULE_COUNT ||
+	    (unsigned)row->grade > RW_GRADE_EVIDENCE)
+		return -EINVAL;
+	/* A policy that has lost steps since: the ring is in its last one. */
+	uint32_t steps = rw_run_policy(core, run)->step_count;
+
+	run->step = row->step < steps ? row->step : steps;
+	run->started_wall_ms = row->started_wall_ms;
+	run->target = row->target;
+	run->observed_ms = row->observed_ms;
+	run->saved_ms = row->observed_ms;
+	run->breaker_open = row->breaker_open;
+	run->rule = row->rule;
+	run->grade = row->grade;
+	run->opened_wall_ms = row->opened_wall_ms;
+	run->opened_failed = row->opened_failed;
+	run->opened_at_risk = row->opened_at_risk;
+	return 0;
+}
+
+static void take_facts(struct rw_exposure *e, const struct rw_exposure_row *row)
+{
+	e->boot_order = row->boot_order;
+	e->boot_ms = row->boot_ms;
+	e->alive = row->alive;
+	e->heard = row->heard;
+	e->crashed = row->crashed;
+	e->recovered = row->recovered;
+	e->acknowledged = row->acknowledged;
+}
+
+static int restore_exposure(struct rw_core *core, const struct rw_exposure_row *row)
+{
+	struct rw_run *run = find_run(core, row->deployment, row->ring);
+	rw_host_handle handle =
+		is_name(row->host) ? rw_table_find(&core->table, row->host) : RW_NO_HOST;
+
+	if (run == NULL || handle == RW_NO_HOST)
+		return -EINVAL;
+	if (run->deployment->row.state != RW_DEPLOYMENT_ACTIVE) {
+		struct rw_exposure past = {0};
+
+		take_facts(&past, row);
+		rw_exposure_count_ended(run, &past);
+		return 0;
+	}
+
+	struct rw_host *host = rw_table_at(&core->table, handle);
+	struct rw_exposure *e = rw_exposure_find(host, run->deployment);
+
+	if (e != NULL && e->run != run)
+		return -EINVAL;
+	if (e == NULL) {
+		if (rw_exposure_reserve(run, 1) != 0)
+			return -ENOMEM;
+		e = rw_exposure_add(core, run, handle);
+	}
+	rw_exposure_uncount(e, host);
+	host->unheard_count = (uint16_t)(host->unheard_count + e->heard - row->heard);
+	take_facts(e, row);
+	rw_exposure_count(e, host);
+	return 0;
+}
+
+static int restore_evidence(struct rw_core *core, const struct rw_evidence_row *row)
+{
+	struct rw_run *run = find_run(core, row->deployment, row->ring);
+
+	if (run == NULL || !is_name(row->host) || !is_name(row->kind))
+		return -EINVAL;
+	return rw_evidence_merge(run, row) == RW_EVIDENCE_DROPPED ? -ENOMEM : 0;
+}
+
+static int restore_cleared(struct rw_core *core, const struct rw_run_row *row)
+{
+	struct rw_run *run = find_run(core, row->deployment, row->ring);
+
+	if (run == NULL)
+		return -EINVAL;
+	run->evidence_count = 0;
+	return 0;
+}
+
+int rw_core_restore(struct rw_core *core, const struct rw_change *row, struct rw_now now)
+{
+	switch (row->type) {
+	case RW_CHANGE_HOST:
+		return restore_host(core, &row->host, now);
+	case RW_CHANGE_DEPLOYMENT:
+		return restore_deployment(core, &row->deployment);
+	case RW_CHANGE_RUN:
+		return restore_run(core, &row->run);
+	case RW_CHANGE_EXPOSURE:
+		return restore_exposure(core, &row->exposure);
+	case RW_CHANGE_EVIDENCE:
+		return restore_evidence(core, &row->evidence);
+	case RW_CHANGE_EVIDENCE_CLEARED:
+		return restore_cleared(core, &row->run);
+	}
+	return -EINVAL;
+}

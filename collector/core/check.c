@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The invariants, checked the slow way: every count that the core keeps as it
+ * goes is counted anew from single hosts and exposures. Tests call this after
+ * each step; nothing else does.
+ */
+#include <string.h>
+
+#include "collector/core/internal.h"
+
+static const char *check_rings(const struct rw_core *core)
+{
+	struct rw_ring rings[RW_CORE_RINGS_MAX];
+
+	memset(rings, 0, sizeof(rings));
+	for (rw_host_handle handle = 0; handle < core->table.count; handle++) {
+		const struct rw_host *host = rw_table_at(&core->table, handle);
+
+		if (host->ring >= core->policy.ring_count || host->presence >= RW_PRESENCE_COUNT)
+			return "a host stands in no ring or presence";
+		rings[host->ring].enrolled++;
+		rings[host->ring].presence[host->presence]++;
+		if (rw_table_find(&core->table, host->id) != handle)
+			return "a host is not found by its name";
+	}
+	if (memcmp(rings, core->rings, sizeof(rings)) != 0)
+		return "a ring's counts are not the sum of its hosts";
+	return NULL;
+}
+
+static uint64_t presence_total(const struct rw_core *core, enum rw_presence presence)
+{
+	uint64_t total = 0;
+
+	for (uint32_t ring = 0; ring < core->policy.ring_count; ring++)
+		total += core->rings[ring].presence[presence];
+	return total;
+}
+
+static const char *check_list(const struct rw_core *core, enum rw_presence presence)
+{
+	bool is_ordered = presence == RW_ONLINE || presence == RW_SUSPECT;
+	rw_host_handle before = RW_NO_HOST;
+	uint64_t mark = 0;
+	uint64_t count = 0;
+
+	for (rw_host_handle at = core->lists[presence].head; at != RW_NO_HOST;) {
+		const struct rw_host *host = rw_table_at(&core->table, at);
+
+		if (host == NULL || host->presence != presence || host->prev != before)
+			return "a list of a presence is broken";
+		if (is_ordered && (host->mark_obs_ms < mark || host->mark_obs_ms > core->obs_ms))
+			return "a list is not in the order of last hearing";
+		mark = host->mark_obs_ms;
+		before = at;
+		at = host->next;
+		if (++count > core->table.count)
+			return "a list runs in a circle";
+	}
+	if (core->lists[presence].tail != before || count != presence_total(core, presence))
+		return "a list does not hold all hosts of its presence";
+	return NULL;
+}
+
+static const char *check_heap(const struct rw_core *core)
+{
+	if (core->heap_count != presence_total(core, RW_PLANNED))
+		return "the heap does not hold all planned hosts";
+	for (uint32_t i = 0; i < core->heap_count; i++) {
+		const struct rw_host *host = rw_table_at(&core->table, core->heap[i]);
+		const struct rw_host *above =
+			rw_table_at(&core->table, core->heap[i == 0 ? 0 : (i - 1) / 2]);
+
+		if (host->presence != RW_PLANNED || host->prev != i)
+			return "the heap holds a host that is not planned there";
+		if (above->mark_obs_ms > host->mark_obs_ms)
+			return "the heap is not in order";
+	}
+	return NULL;
+}
+
+static const char *check_run(const struct rw_core *core, const struct rw_run *run)
+{
+	struct rw_counts kept = run->counts;
+	struct rw_run again = {.deployment = run->deployment, .ring = run->ring};
+
+	for (uint32_t i = 0; i < run->exposure_count; i++) {
+		struct rw_exposure copy = *rw_exposure_at(run, i);
+
+		if (copy.run != run)
+			return "an exposure stands in another run";
+		copy.run = &again;
+		rw_exposure_count(&copy, rw_table_at(&core->table, copy.host));
+	}
+	if (run->deployment->row.state == RW_DEPLOYMENT_ACTIVE &&
+	    memcmp(&kept, &again.counts, sizeof(kept)) != 0)
+		return "a run's counts are not the sum of its exposures";
+	if (kept.failed > kept.at_risk || kept.at_risk > kept.exposed)
+		return "more hosts failed than are at risk, or more are than are exposed";
+	if (run->deployment->row.state != RW_DEPLOYMENT_ACTIVE && run->exposure_count > 0)
+		return "an ended deployment still has exposures";
+	return NULL;
+}
+
+static const char *check_exposures_of_hosts(const struct rw_core *core)
+{
+	for (rw_host_handle handle = 0; handle < core->table.count; handle++) {
+		const struct rw_host *host = rw_table_at(&core->table, handle);
+		uint32_t count = 0;
+		uint32_t unheard = 0;
+
+		for (const struct rw_exposure *e = host->exposures; e != NULL; e = e->next) {
+			count++;
+			unheard += !e->heard;
+			if (e->host != handle || rw_exposure_find(host, e->run->deployment) != e)
+				return "a host is exposed to one deployment twice";
+		}
+		if (count != host->exposure_count || unheard != host->unheard_count)
+			return "a host's exposures are miscounted";
+	}
+	return NULL;
+}
+
+const char *rw_core_check(const struct rw_core *core)
+{
+	const char *fault = check_rings(core);
+
+	for (int presence = 0; fault == NULL && presence < RW_PRESENCE_COUNT; presence++) {
+		if (presence != RW_PLANNED)
+			fault = check_list(core, (enum rw_presence)presence);
+	}
+	if (fault == NULL)
+		fault = check_heap(core);
+	if (fault == NULL)
+		fault = check_exposures_of_hosts(core);
+	for (uint32_t i = 0; fault == NULL && i < core->deployment_count; i++) {
+		const struct rw_deployment *deployment = core->deployments[i];
+
+		for (uint32_t j = 0; fault == NULL && j < deployment->row.ring_count; j++)
+			fault = check_run(core, &deployment->runs[j]);
+	}
+	return fault;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The core's life, its observing clock, and its tick.
+ *
+ * The observing clock runs with CLOCK_BOOTTIME, but a gap of more than two
+ * ticks between two inputs moves it by one tick only: in the gap the observer
+ * was not looking, so nobody's silence in it means anything. Deadlines and
+ * bakes are counted on this clock.
+ *
+ * The core is blind, which holds every verdict that does not abort,
+ *   "listening"  until one offline_after was observed since it was made or
+ *                restored: before that it cannot tell a dead host from one that
+ *                has not come back yet;
+ *   "stalled"    until one suspect_after was observed since a stall: by then
+ *                every live host could have sent again.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/core/internal.h"
+
+void rw_copy_text(char *out, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size);
+
+	if (length == size) {
+		length = size - 1;
+		while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+			length--;
+	}
+	memmove(out, text, length);
+	out[length] = '\0';
+}
+
+/* ---- the observing clock --------------------------------------------------- */
+
+static uint64_t gap_ms(const struct rw_core *core, struct rw_now now)
+{
+	return now.boot_ms > core->last_boot_ms ? now.boot_ms - core->last_boot_ms : 0;
+}
+
+void rw_core_advance(struct rw_core *core, struct rw_now now)
+{
+	uint64_t gap = gap_ms(core, now);
+
+	core->last_boot_ms += gap;
+	if (gap <= RW_STALL_MS) {
+		core->obs_ms += gap;
+		return;
+	}
+	core->obs_ms += RW_CORE_TICK_MS;
+	core->stall_obs_ms = core->obs_ms;
+	core->stalled = true;
+}
+
+const char *rw_core_blind_reason(const struct rw_core *core, struct rw_now now)
+{
+	uint64_t gap = gap_ms(core, now);
+	bool stalls = gap > RW_STALL_MS;
+	uint64_t obs_ms = core->obs_ms + (stalls ? RW_CORE_TICK_MS : gap);
+
+	if (obs_ms - core->listen_obs_ms < core->policy.timing.offline_after_ms)
+		return "listening";
+	if (stalls)
+		return "stalled";
+	if (core->stalled && obs_ms - core->stall_obs_ms < core->policy.timing.suspect_after_ms)
+		return "stalled";
+	return NULL;
+}
+
+/* ---- life ------------------------------------------------------------------- */
+
+int rw_core_new(const struct rw_policy *policy, const struct rw_core_sink *sink, uint32_t hosts_max,
+		struct rw_now now, struct rw_core **out)
+{
+	int ring;
+
+	if (rw_policy_fault(policy, &ring) != NULL || sink->change == NULL)
+		return -EINVAL;
+
+	struct rw_core *core = calloc(1, sizeof(*core));
+
+	if (core == NULL)
+		return -ENOMEM;
+	core->policy = *policy;
+	core->sink = *sink;
+	core->last_boot_ms = now.boot_ms;
+	core->was_blind = true;
+	rw_table_init(&core->table, hosts_max);
+	rw_presence_init(core);
+	*out = core;
+	return 0;
+}
+
+void rw_core_free(struct rw_core *core)
+{
+	if (core == NULL)
+		return;
+	for (uint32_t i = 0; i < core->deployment_count; i++)
+		rw_deployment_free(core->deployments[i]);
+	rw_table_release(&core->table);
+	free(core->heap);
+	free(core);
+}
+
+void rw_core_restored(struct rw_core *core, struct rw_now now)
+{
+	if (now.boot_ms > core->last_boot_ms)
+		core->last_boot_ms = now.boot_ms;
+	core->listen_obs_ms = core->obs_ms;
+	core->tick_obs_ms = core->obs_ms;
+	core->stalled = false;
+	core->was_blind = true;
+}
+
+void rw_core_tick(struct rw_core *core, struct rw_now now)
+{
+	rw_core_advance(core, now);
+	rw_presence_tick(core, now);
+
+	/* What was left unjudged while blind is judged when sight returns. */
+	bool blind = rw_core_blind_reason(core, now) != NULL;
+
+	if (core->was_blind && !blind)
+		rw_breaker_judge_all(core, now);
+	core->was_blind = blind;
+
+	rw_bake_tick(core, blind, now);
+	core->tick_obs_ms = core->obs_ms;
+	rw_resync_tick(core, now);
+}
+
+/* ---- the store ---------------------------------------------------------------- */
+
+void rw_core_committed(struct rw_core *core, uint64_t sequence)
+{
+	if (sequence > core->committed)
+		core->committed = sequence;
+}
+
+void rw_core_set_store_failed(struct rw_core *core, bool failed)
+{
+	core->store_failed = failed;
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A restart is a fold: the last row of each thing makes the same core again,
+ * whatever had happened. Random operations, checked after each one.
+ */
+#include "tests/unit/core/fixture.h"
+
+enum { HOSTS = 24, RINGS = 2, STEPS = 1500, SEEDS = 6 };
+
+/* ---- the same, but for what a restart cannot know --------------------------------- */
+
+static void same_hosts(const struct rw_core *live, const struct rw_core *restored)
+{
+	assert_int_equal(rw_core_host_count(live), rw_core_host_count(restored));
+	for (rw_host_handle handle = 0; handle < rw_core_host_count(live); handle++) {
+		struct rw_host_row a, b;
+
+		assert_true(rw_core_host_at(live, handle, &a));
+		assert_true(rw_core_host_at(restored, rw_core_host_find(restored, a.id), &b));
+		assert_string_equal(a.ring, b.ring);
+		assert_memory_equal(a.boot_id, b.boot_id, sizeof(a.boot_id));
+		assert_int_equal(a.boot_order, b.boot_order);
+		if (a.presence == RW_ONLINE || a.presence == RW_SUSPECT) {
+			assert_int_equal(b.presence, RW_UNKNOWN);
+			continue;
+		}
+		assert_int_equal(a.presence, b.presence);
+		if (a.presence == RW_PLANNED)
+			assert_int_equal(a.back_by_wall_ms, b.back_by_wall_ms);
+	}
+}
+
+static void same_verdict(const struct fixture *f, const struct rw_core *restored, const char *id,
+			 const char *ring)
+{
+	static struct rw_verdict a, b;
+
+	rw_core_verdict(f->core, id, ring, RW_FOR_ADVANCE, f->now, &a);
+	rw_core_verdict(restored, id, ring, RW_FOR_ADVANCE, f->now, &b);
+	assert_int_equal(a.decision == RW_ABORT, b.decision == RW_ABORT);
+	assert_int_equal(a.breaker_open, b.breaker_open);
+	assert_int_equal(a.rule, b.rule);
+	assert_int_equal(a.grade, b.grade);
+	assert_int_equal(a.opened_wall_ms, b.opened_wall_ms);
+	assert_string_equal(a.open_ring, b.open_ring);
+	assert_int_equal(a.evidence_count, b.evidence_count);
+	for (uint32_t i = 0; i < a.evidence_count; i++) {
+		assert_string_equal(a.evidence[i].host, b.evidence[i].host);
+		assert_string_equal(a.evidence[i].kind, b.evidence[i].kind);
+		assert_string_equal(a.evidence[i].event, b.evidence[i].event);
+	}
+	assert_int_equal(a.step, b.step);
+	assert_int_equal(a.started_wall_ms, b.started_wall_ms);
+	assert_int_equal(a.bake == RW_BAKE_COMPLETE, b.bake == RW_BAKE_COMPLETE);
+	assert_in_range(a.observed_ms - b.observed_ms, 0, RW_BAKE_SAVE_MS);
+	assert_int_equal(a.enrolled, b.enrolled);
+	assert_int_equal(a.exposed, b.exposed);
+	assert_int_equal(a.unheard, b.unheard);
+	assert_int_equal(a.at_risk, b.at_risk);
+	assert_int_equal(a.failed, b.failed);
+	assert_int_equal(a.offline, b.offline);
+	assert_int_equal(a.crashed, b.crashed);
+	assert_int_equal(a.recovered, b.recovered);
+	assert_int_equal(a.warning_count, b.warning_count);
+}
+
+static void same(const struct fixture *f, const struct rw_core *restored)
+{
+	same_hosts(f->core, restored);
+	assert_int_equal(rw_core_deployment_count(f->core), rw_core_deployment_count(restored));
+	for (uint32_t i = 0; i < rw_core_deployment_count(f->core); i++) {
+		struct rw_deployment_row a, b;
+
+		assert_true(rw_core_deployment_at(f->core, i, &a));
+		assert_true(rw_core_deployment_at(
+			restored, (uint32_t)rw_core_deployment_find(restored, a.id), &b));
+		assert_memory_equal(&a, &b, sizeof(a));
+		for (uint32_t j = 0; j < a.ring_count; j++)
+			same_verdict(f, restored, a.id, a.rings[j]);
+	}
+}
+
+/* The journal without what was superseded, so that folding it stays quick. */
+static void compact(struct fixture *f)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->journal_count; i++) {
+		if (!fx_is_superseded(f, i))
+			f->journal[kept++] = f->journal[i];
+	}
+	f->journal_count = kept;
+}
+
+static void check_restored(struct fixture *f)
+{
+	fx_check(f);
+	compact(f);
+	struct rw_core *restored = fx_restored(f);
+	const char *fault = rw_core_check(restored);
+	if (fault != NULL)
+		fail_msg("restored: %s", fault);
+	same(f, restored);
+	rw_core_free(restored);
+}
+
+/* ---- random life ---------------------------------------------------------------------- */
+
+static uint64_t seed_state;
+
+/* xorshift64*, for a sequence that is a seed's number. */
+static uint32_t pick(uint32_t below)
+{
+	seed_state ^= seed_state >> 12;
+	seed_state ^= seed_state << 25;
+	seed_state ^= seed_state >> 27;
+	return (uint32_t)((seed_state * UINT64_C(2685821657736338717)) >> 33) % below;
+}
+
+static void random_event(struct fixture *f, uint32_t host)
+{
+	static const struct {
+		uint32_t kind;
+		const char *name;
+	} kinds[] = {{KIND_OOPS, "oops"},
+		     {KIND_PANIC, "panic"},
+		     {KIND_WARNING, "warning"},
+		     {RW_CORE_KIND_UNEXPECTED_REBOOT, "unexpected_reboot"}};
+	uint32_t kind = pick(4);
+	uint64_t boot_ms = fx_boot_ms(f, host);
+
+	fx_event_at(f, host, kinds[kind].kind, kinds[kind].name, f->hosts[host].boot - pick(2),
+		    pick(2) == 0 ? boot_ms : boot_ms / 2);
+}
+
+static void random_host_step(struct fixture *f)
+{
+	static const char *const rings[] = {"r0", "r0", "r0", "r1"};
+	uint32_t host = pick(HOSTS);
+	bool known = f->hosts[host].boot != 0;
+
+	switch (known ? pick(8) : 0) {
+	case 0:
+	case 1:
+		fx_hello_end(f, host, rings[pick(4)], (enum rw_boot_end)pick(4));
+		break;
+	case 2:
+		f->hosts[host].beats = false;
+		break;
+	case 3:
+		f->hosts[host].beats = true;
+		break;
+	case 4:
+		f->hosts[host].beats = false;
+		rw_core_goodbye(f->core, fx_handle(f, host), (enum rw_goodbye)pick(4), pick(100000),
+				f->now);
+		break;
+	case 5:
+		fx_reboots(f, host);
+		if (pick(10) == 0)
+			f->hosts[host].boot = 1 + pick(20);
+		fx_hello_end(f, host, rings[host % 4], (enum rw_boot_end)pick(4));
+		break;
+	case 6:
+		random_event(f, host);
+		break;
+	default:
+		rw_core_heard(f->core, fx_handle(f, host), f->now);
+		break;
+	}
+}
+
+static void random_act(struct fixture *f, unsigned *made)
+{
+	char id[16];
+	const char *ring = pick(2) == 0 ? "r0" : "r1";
+	struct rw_deployment_row spec;
+
+	snprintf(id, sizeof(id), "d%u", pick(*made + 1));
+	switch (pick(24)) {
+	case 0:
+		if (*made < 12)
+			snprintf(id, sizeof(id), "d%u", (*made)++);
+		spec = fx_spec(id, RINGS);
+		rw_core_deploy_create(f->core, &spec, f->now);
+		break;
+	case 1:
+		rw_core_deploy_finish(f->core, id, f->now);
+		break;
+	case 2:
+		rw_core_deploy_withdraw(f->core, id, "random", f->now);
+		break;
+	case 3:
+	case 4:
+	case 5:
+		rw_core_deploy_reset(f->core, id, ring, f->now);
+		break;
+	default:
+		rw_core_deploy_start(f->core, id, ring, 1 + pick(2), f->now);
+		break;
+	}
+}
+
+static struct rw_policy random_policy(void)
+{
+	struct rw_policy policy = fx_policy(RINGS);
+
+	policy.rings[0].step_count = 2;
+	policy.rings[0].step_ppm[0] = 500000;
+	policy.rings[0].step_ppm[1] = RW_PPM;
+	policy.rings[0].bake_ms = 1000;
+	policy.rings[0].limits[RW_RULE_OFFLINE].ppm = 700000;
+	policy.rings[0].limits[RW_RULE_FAILED].ppm = 700000;
+	policy.rings[0].limits[RW_RULE_CRASHED].ppm = 500000;
+	policy.rings[1].least_hosts = 2;
+	policy.rings[1].limits[RW_RULE_OFFLINE].ppm = 600000;
+	policy.rings[1].limits[RW_RULE_FAILED].ppm = 600000;
+	policy.rings[0].min_coverage_ppm = 200000;
+	policy.timing.power_off_grace_ms = 60000;
+	return policy;
+}
+
+static void random_life(uint64_t seed, unsigned *opened, unsigned *both)
+{
+	struct fixture *f = fx_new(random_policy());
+	unsigned made = 0;
+
+	seed_state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	for (int step = 0; step < STEPS; step++) {
+		uint32_t what = pick(100);
+
+		if (what < 45)
+			random_host_step(f);
+		else if (what < 60)
+			random_act(f, &made);
+		else if (what < 90)
+			fx_run(f, 250 * (uint64_t)(1 + pick(40)));
+		else if (what < 93)
+			fx_sleep(f, pick(100000));
+		else if (what == 93)
+			fx_restart(f);
+		check_restored(f);
+		for (uint32_t i = 0; i < rw_core_deployment_count(f->core); i++) {
+			const struct rw_run *runs = f->core->deployments[i]->runs;
+
+			*opened += runs[0].breaker_open || runs[1].breaker_open;
+			*both += runs[0].exposure_count > 0 && runs[1].exposure_count > 0;
+		}
+	}
+	fx_free(f);
+}
+
+static void whatever_happened_a_restart_is_the_same_core(void **state)
+{
+	unsigned opened = 0, both = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		random_life(seed, &opened, &both);
+	/* The life was worth living through: open breakers, and both rings exposed. */
+	assert_true(opened > STEPS);
+	assert_true(both > 100);
+}
+
+/* ---- single facts ------------------------------------------------------------------------ */
+
+static void offline_planned_and_crashed_survive_a_restart(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 6);
+
+	f->hosts[0].beats = false;
+	fx_run(f, 31000);
+	fx_oops(f, 1);
+	rw_core_goodbye(f->core, fx_handle(f, 2), RW_BYE_REBOOT, 300000, f->now);
+	f->hosts[2].beats = false;
+	fx_sleep(f, 100000);
+	fx_restart(f);
+	assert_int_equal(fx_presence(f, 0), RW_OFFLINE);
+	assert_int_equal(fx_presence(f, 2), RW_PLANNED);
+	assert_int_equal(fx_presence(f, 3), RW_UNKNOWN);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->decision, RW_ABORT);
+	assert_int_equal(v->crashed, 1);
+	assert_int_equal(v->offline, 1);
+	fx_run(f, 200000 - RW_CORE_TICK_MS); /* the time that was left of its goodbye */
+	assert_int_equal(fx_presence(f, 2), RW_PLANNED);
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 2), RW_OFFLINE);
+	fx_free(f);
+}
+
+static void an_overdue_goodbye_gets_one_listening_after_a_restart(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_hello(f, 0, "r0");
+	f->hosts[0].beats = false;
+	rw_core_goodbye(f->core, fx_handle(f, 0), RW_BYE_REBOOT, 60000, f->now);
+	fx_sleep(f, 3600000);
+	fx_restart(f);
+	fx_run(f, 30000 - RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 0), RW_PLANNED);
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 0), RW_OFFLINE);
+	fx_free(f);
+}
+
+static void a_crash_during_the_downtime_is_told_by_the_next_hello(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 6);
+
+	fx_sleep(f, 100000);
+	fx_restart(f);
+	fx_reboots(f, 3);
+	fx_hello_end(f, 3, "r0", RW_END_UNEXPECTED);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	fx_free(f);
+}
+
+static void rows_that_name_nothing_known_are_refused(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 2);
+	fx_oops(f, 0);
+	struct rw_policy other = fx_policy(1);
+	struct rw_core_sink sink = {f, fx_take_change, NULL};
+	struct rw_core *core;
+
+	/* Without the rows before them. */
+	assert_int_equal(rw_core_new(&f->policy, &sink, 10, f->now, &core), 0);
+	for (size_t i = 0; i < f->journal_count; i++) {
+		if (f->journal[i].type != RW_CHANGE_HOST &&
+		    f->journal[i].type != RW_CHANGE_DEPLOYMENT)
+			assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), -EINVAL);
+	}
+	struct rw_change none = {.type = 99};
+	assert_int_equal(rw_core_restore(core, &none, f->now), -EINVAL);
+	rw_core_free(core);
+
+	/* With a policy that lost the ring. */
+	other.rings[0].name[1] = '9';
+	assert_int_equal(rw_core_new(&other, &sink, 10, f->now, &core), 0);
+	for (size_t i = 0; i < f->journal_count; i++)
+		assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), -EINVAL);
+	rw_core_free(core);
+
+	/* With numbers that no state has. */
+	assert_int_equal(rw_core_new(&f->policy, &sink, 10, f->now, &core), 0);
+	for (size_t i = 0; i < f->journal_count; i++) {
+		struct rw_change row = f->journal[i];
+
+		if (row.type == RW_CHANGE_HOST)
+			row.host.presence = RW_PRESENCE_COUNT;
+		else if (row.type == RW_CHANGE_DEPLOYMENT)
+			row.deployment.state = 7;
+		else
+			continue;
+		assert_int_equal(rw_core_restore(core, &row, f->now), -EINVAL);
+	}
+	rw_core_free(core);
+	fx_free(f);
+}
+
+static void what_the_sink_refused_is_told_again(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 20);
+
+	fx_run(f, FX_BAKE_MS + 5000);
+	assert_string_equal(fx_say(fx_verdict(f, "d", "r0")), "proceed");
+	f->refuse_from = f->sequence + 1;
+	fx_hello(f, 30, "r0");
+	assert_string_equal(fx_say(fx_verdict(f, "d", "r0")), "hold: store_failed");
+	struct rw_deployment_row spec = fx_spec("e", 1);
+	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, -EIO);
+	assert_int_equal(rw_core_deploy_start(f->core, "d", "r0", 1, f->now).status, -EIO);
+	f->hosts[4].beats = false;
+	fx_run(f, 40000);
+	/* A pass whose rows were refused is no pass. */
+	assert_true(f->core->resync.needed);
+	fx_oops(f, 5);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+
+	f->refuse_from = 0;
+	fx_tick(f); /* the pass that had begun is given up */
+	fx_tick(f);
+	check_restored(f);
+	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, 0);
+	fx_restart(f);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	assert_int_equal(fx_verdict(f, "d", "r0")->evidence_count, 2);
+	fx_free(f);
+}
+
+static void an_act_that_was_half_taken_says_so_and_can_be_asked_again(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_enrol(f, 0, 20, "r0");
+	fx_listen(f);
+	fx_create(f, "d", 1);
+	f->refuse_from = f->sequence + 10; /* the queue is full in the midst of the start */
+	struct rw_act_result result = rw_core_deploy_start(f->core, "d", "r0", 1, f->now);
+	assert_int_equal(result.status, -EIO);
+	assert_true(result.changed);
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	result = rw_core_deploy_start(f->core, "d", "r0", 1, f->now);
+	assert_int_equal(result.status, 0);
+	assert_false(result.changed);
+	assert_true(result.sequence > 0);
+	check_restored(f);
+	assert_int_equal(fx_verdict(f, "d", "r0")->exposed, 20);
+	fx_free(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whatever_happened_a_restart_is_the_same_core),
+		cmocka_unit_test(offline_planned_and_crashed_survive_a_restart),
+		cmocka_unit_test(an_overdue_goodbye_gets_one_listening_after_a_restart),
+		cmocka_unit_test(a_crash_during_the_downtime_is_told_by_the_next_hello),
+		cmocka_unit_test(rows_that_name_nothing_known_are_refused),
+		cmocka_unit_test(what_the_sink_refused_is_told_again),
+		cmocka_unit_test(an_act_that_was_half_taken_says_so_and_can_be_asked_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
