@@ -9,37 +9,44 @@
 #ifndef RINGWATCH_BPF_RECORD_H
 #define RINGWATCH_BPF_RECORD_H
 
-#ifndef __bpf__
+#ifdef __bpf__ /* no libc headers there */
+typedef __s32 int32_t;
+typedef __u32 uint32_t;
+typedef __u64 uint64_t;
+#else
 #include <stdint.h>
-typedef uint8_t __u8;
-typedef uint32_t __u32;
-typedef int32_t __s32;
-typedef uint64_t __u64;
 #endif
 
 enum {
-	RW_RECORD_COMM = 16,    /* TASK_COMM_LEN */
-	RW_RECORD_NAME = 64,    /* MODULE_NAME_LEN is 56 on 64-bit */
-	RW_RECORD_TEXT = 128,   /* panic text, WARN file, restart command */
+	RW_RECORD_COMM = 16,  /* TASK_COMM_LEN */
+	RW_RECORD_NAME = 64,  /* MODULE_NAME_LEN is 56 on 64-bit */
+	RW_RECORD_TEXT = 128, /* panic text, WARN file, restart command */
 	RW_RECORD_FRAMES = 24,
+	RW_RECORD_SYMBOL = 192, /* of ip: any C name, offset, size and module */
+	RW_RECORD_STACK = 16,   /* innermost frames that also come as text */
+	RW_RECORD_STACK_SYMBOL = 96,
 	RW_RINGBUF_BYTES = 128 * 1024,
 };
 
 enum rw_record_type {
-	RW_RECORD_OOPS_BEGIN = 1,   /* oops_enter */
-	RW_RECORD_OOPS_DETAIL = 2,  /* ip, frames, text = "Oops", "general protection fault", ... */
-	RW_RECORD_OOPS_SURVIVED = 3,/* make_task_dead: the kernel goes on without the task */
-	RW_RECORD_PANIC = 4,        /* text = message where the hook has it */
-	RW_RECORD_WARN = 5,         /* ip = caller, text = file, value = line */
-	RW_RECORD_MODULE_FAILED = 6,/* name, error, value = enum rw_module_stage */
-	RW_RECORD_RESTART = 7,      /* value = enum rw_restart_kind, text = command */
-	RW_RECORD_SELFTEST = 8,     /* proof that hook, ring and reader work */
+	RW_RECORD_OOPS_BEGIN = 1,  /* oops_enter */
+	RW_RECORD_OOPS_DETAIL = 2, /* ip, frames, text = "Oops", "general protection fault", ... */
+	RW_RECORD_OOPS_SURVIVED = 3, /* make_task_dead: the kernel goes on without the task */
+	RW_RECORD_PANIC = 4, /* text = message where the hook has it (without "Kernel panic - not
+				syncing: "; an unexpanded format from fentry/vpanic and
+				kprobe/panic), ip = who called panic() */
+	RW_RECORD_WARN = 5,  /* ip = caller, text = file, value = line (0 and "" where unknown) */
+	RW_RECORD_MODULE_FAILED = 6, /* name = module's name once its init began, before that the
+					file's name ("" from init_module(2)); text = file name or
+					""; error, value = enum rw_module_stage */
+	RW_RECORD_RESTART = 7,       /* value = enum rw_restart_kind, text = command */
+	RW_RECORD_SELFTEST = 8,      /* proof that hook, ring and reader work */
 };
 
 enum rw_module_stage {
-	RW_STAGE_READ = 1,  /* the file was read, nothing more */
-	RW_STAGE_LOAD = 2,  /* load_module was reached */
-	RW_STAGE_INIT = 3,  /* the module's own init ran and failed */
+	RW_STAGE_READ = 1, /* the file was read, nothing more */
+	RW_STAGE_LOAD = 2, /* load_module was reached */
+	RW_STAGE_INIT = 3, /* the module's own init ran and failed */
 };
 
 enum rw_restart_kind {
@@ -50,24 +57,37 @@ enum rw_restart_kind {
 };
 
 struct rw_record {
-	__u32 type;             /* enum rw_record_type */
-	__u32 cpu;
-	__u64 boot_ns;          /* CLOCK_BOOTTIME */
-	__u32 pid;              /* the thread */
-	__u32 tgid;
-	__u64 ip;               /* faulting instruction or WARN site; 0 unknown */
-	__u64 value;            /* by type */
-	__s32 error;            /* negative errno or 0 */
-	__u32 frame_count;
-	__u64 frames[RW_RECORD_FRAMES]; /* kernel stack, innermost first */
+	uint32_t type; /* enum rw_record_type */
+	uint32_t cpu;
+	uint64_t boot_ns; /* CLOCK_BOOTTIME */
+	uint32_t pid;     /* the thread */
+	uint32_t tgid;
+	uint64_t ip;    /* faulting instruction or WARN site; 0 unknown */
+	uint64_t value; /* by type */
+	int32_t error;  /* negative errno or 0 */
+	uint32_t frame_count;
+	uint32_t skipped; /* frames left off above `ip`: the fault's handling, the program */
+	uint32_t unused;  /* 0: keeps the size a multiple of 8 without padding */
+	/* Kernel stack, innermost first; starts at `ip` where ip lies on it. */
+	uint64_t frames[RW_RECORD_FRAMES];
 	char comm[RW_RECORD_COMM];
-	char name[RW_RECORD_NAME];      /* module or file name */
+	char name[RW_RECORD_NAME]; /* module or file name */
 	char text[RW_RECORD_TEXT];
+	/*
+	 * `ip` and the innermost frames as the kernel itself prints them,
+	 * "symbol+0x12/0x20 [module]" (rw_symbol_parse of sensor/symbols.h takes
+	 * that apart). "" where the kernel has no bpf_snprintf (before 5.13):
+	 * then resolve `ip` and `frames` with rw_symbols_resolve. A name too long
+	 * is cut and may have lost its offset and module. An address that belongs
+	 * to nothing reads "0x…".
+	 */
+	char symbol[RW_RECORD_SYMBOL];
+	char stack[RW_RECORD_STACK][RW_RECORD_STACK_SYMBOL];
 };
 
 /* Slots of the array map `counters`, read by the sensor. */
 enum rw_counter {
-	RW_COUNTER_RESERVE_FAILED = 0,  /* the ring was full: an event was lost */
+	RW_COUNTER_RESERVE_FAILED = 0, /* the ring was full: an event was lost */
 	RW_COUNTER_RECORDS = 1,
 	RW_COUNTER_MAX
 };

@@ -17,17 +17,37 @@
 #include "bpf/record.h"
 #include "proto/ringwatch.pb-c.h"
 
-enum { RW_PROBES_HOOK_BYTES = 64, RW_PROBES_REASON_BYTES = 160, RW_PROBES_COVERAGE_MAX = 16 };
+enum { RW_PROBES_HOOK_BYTES = 144, RW_PROBES_REASON_BYTES = 160, RW_PROBES_COVERAGE_MAX = 16 };
 
-/* One kind of event and the hook that is live for it. */
+/* One kind of event and the hooks that are live for it. */
 struct rw_probe_coverage {
 	Ringwatch__V1__Kind kind;
-	char hook[RW_PROBES_HOOK_BYTES];     /* "fentry/oops_enter + fentry/__die_body"; "none" when no BPF hook is live */
-	char reason[RW_PROBES_REASON_BYTES]; /* why not the best: "fentry/oops_enter: Operation not permitted"; "" */
+	char hook[RW_PROBES_HOOK_BYTES];     /* "fentry/oops_enter + __die + die" (the
+						prefix stands again only when it changes); "none" when
+						no BPF hook is live */
+	char reason[RW_PROBES_REASON_BYTES]; /* why not the best: "fentry/oops_enter: Operation not
+						permitted"; "" */
 	bool in_bpf;                         /* some BPF hook is live for it */
 };
 
 struct rw_probes;
+
+/*
+ * The best kind of hook that rw_probes_open may use, best first. Everything by
+ * default. Less is for tests and for hosts on which a kind of hook does harm
+ * (the sensor's --hooks).
+ */
+enum rw_probes_tier {
+	RW_PROBES_ALL = 0, /* fentry, fexit, tp_btf, then as below */
+	RW_PROBES_KPROBE,  /* kprobe, kretprobe, then as below */
+	RW_PROBES_RAW,     /* raw tracepoints */
+	RW_PROBES_NONE,    /* no BPF at all: the kernel log alone */
+};
+
+/* "all", "kprobe", "raw", "none" → tier, or -EINVAL. */
+int rw_probes_parse_tier(const char *name, enum rw_probes_tier *out);
+/* For the whole process; before rw_probes_open. */
+void rw_probes_set_tier_limit(enum rw_probes_tier best);
 
 /* Called from rw_probes_consume with each record, in order. */
 typedef void rw_probes_fn(void *context, const struct rw_record *record);
@@ -45,7 +65,7 @@ int rw_probes_descriptor(const struct rw_probes *probes);
 int rw_probes_consume(struct rw_probes *probes);
 
 uint32_t rw_probes_coverage(const struct rw_probes *probes,
-                            struct rw_probe_coverage out[RW_PROBES_COVERAGE_MAX]);
+			    struct rw_probe_coverage out[RW_PROBES_COVERAGE_MAX]);
 
 /* Records that the kernel side could not hand over since the start: full ring,
  * or a program skipped because another ran (recursion misses). */

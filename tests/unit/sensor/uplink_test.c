@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The uplink against a small collector in a thread, over real sockets and TLS.
+ * What must be true for a user: an event leaves the spool only when a collector
+ * has acknowledged it, nobody but a collector of the own trust domain gets any,
+ * and the sensor finds the collector that judges.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/pki.h"
+#include "lib/tls.h"
+#include "lib/version.h"
+#include "sensor/uplink.h"
+
+enum { CONNECTIONS_MAX = 8, WAIT_MS = 10000 };
+
+enum manner {
+	SERVE,        /* welcomes, acks, probes once */
+	DROP_BATCH,   /* welcomes, takes a batch, and goes without an ack */
+	STANDBY,      /* rejects */
+	ACK_TOO_HIGH, /* has more than the spool ever gave */
+	NONSENSE,     /* a frame that no collector sends */
+};
+
+struct server {
+	int fd;
+	uint16_t port;
+	SSL_CTX *tls;
+	enum manner manners[CONNECTIONS_MAX]; /* by connection; the last one stays */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	/* what was seen, under the lock */
+	uint32_t connections;
+	uint32_t hellos;
+	uint8_t spool_id[RW_SPOOL_ID_BYTES];
+	uint64_t events;
+	uint64_t last_sequence;
+	uint32_t heartbeats;
+	uint32_t probe_replies;
+	uint32_t goodbye_kind;
+	uint32_t goodbye_back_in_s;
+	uint32_t coverage;
+	char boot_id[RW_BOOT_ID_LENGTH + 1];
+};
+
+struct session {
+	struct server *server;
+	enum manner manner;
+	SSL *ssl;
+	struct rw_arena *arena;
+	bool over;
+};
+
+static char folder[64];
+static struct rw_pki_ca ca;
+static struct rw_pki_ca foreign_ca;
+static struct server servers[2];
+static struct rw_spool *spool;
+static struct rw_uplink *uplink;
+static struct rw_sensor_config config;
+
+/* ---- the collector ----------------------------------------------------------------- */
+
+static void reply(struct session *s, Ringwatch__V1__Frame *frame)
+{
+	static _Thread_local uint8_t bytes[4096];
+	long n = rw_wire_encode(frame, bytes, sizeof(bytes));
+
+	if (n < 0 || SSL_write(s->ssl, bytes, (int)n) != (int)n)
+		s->over = true;
+}
+
+static void welcome(struct session *s, uint64_t acked)
+{
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__Welcome m = RINGWATCH__V1__WELCOME__INIT;
+
+	m.schema = RW_WIRE_SCHEMA;
+	m.collector = (char *)"test";
+	m.heartbeat_every_ms = 100;
+	m.backoff_cap_ms = 200;
+	m.acked_sequence = acked;
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_WELCOME;
+	frame.welcome = &m;
+	reply(s, &frame);
+}
+
+static void reject(struct session *s)
+{
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__Reject m = RINGWATCH__V1__REJECT__INIT;
+
+	m.code = RINGWATCH__V1__REJECT_CODE__REJECT_STANDBY;
+	m.detail = (char *)"another judges";
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_REJECT;
+	frame.reject = &m;
+	reply(s, &frame);
+	s->over = true;
+}
+
+static void ack(struct session *s, const Ringwatch__V1__EventBatch *batch)
+{
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__Ack m = RINGWATCH__V1__ACK__INIT;
+
+	m.spool_id = batch->spool_id;
+	m.sequence = batch->events[batch->n_events - 1]->sequence;
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_ACK;
+	frame.ack = &m;
+	reply(s, &frame);
+}
+
+static void probe(struct session *s)
+{
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__Probe m = RINGWATCH__V1__PROBE__INIT;
+
+	m.nonce = 4711;
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_PROBE;
+	frame.probe = &m;
+	reply(s, &frame);
+}
+
+static void take_hello(struct session *s, const Ringwatch__V1__Hello *m)
+{
+	struct server *v = s->server;
+
+	v->hellos++;
+	v->coverage = (uint32_t)m->n_coverage;
+	snprintf(v->boot_id, sizeof(v->boot_id), "%s", m->boot_id);
+	bool same_spool = memcmp(v->spool_id, m->spool_id.data, RW_SPOOL_ID_BYTES) == 0;
+	memcpy(v->spool_id, m->spool_id.data, RW_SPOOL_ID_BYTES);
+	if (s->manner == STANDBY) {
+		reject(s);
+	} else if (s->manner == NONSENSE) {
+		static const uint8_t nonsense[] = {0, 0, 0, 2, 0xff, 0xff};
+		if (SSL_write(s->ssl, nonsense, sizeof(nonsense)) <= 0)
+			s->over = true;
+	} else {
+		welcome(s, s->manner == ACK_TOO_HIGH && !same_spool ? 1000000 : 0);
+		if (s->manner == SERVE)
+			probe(s);
+	}
+}
+
+static int take_frame(void *context, const uint8_t *message, size_t length)
+{
+	struct session *s = context;
+	struct server *v = s->server;
+	char detail[RW_WIRE_ERROR_BYTES];
+	Ringwatch__V1__Frame *frame;
+
+	if (rw_wire_decode(s->arena, message, length, RW_FROM_SENSOR, &frame, detail) != RW_WIRE_OK) {
+		fprintf(stderr, "bad frame from the sensor: %s\n", detail);
+		abort();
+	}
+	pthread_mutex_lock(&v->lock);
+	switch ((int)frame->body_case) {
+	case RINGWATCH__V1__FRAME__BODY_HELLO:
+		take_hello(s, frame->hello);
+		break;
+	case RINGWATCH__V1__FRAME__BODY_HEARTBEAT:
+		v->heartbeats++;
+		break;
+	case RINGWATCH__V1__FRAME__BODY_EVENT_BATCH:
+		v->events += frame->event_batch->n_events;
+		v->last_sequence =
+			frame->event_batch->events[frame->event_batch->n_events - 1]->sequence;
+		if (s->manner == DROP_BATCH)
+			s->over = true;
+		else
+			ack(s, frame->event_batch);
+		break;
+	case RINGWATCH__V1__FRAME__BODY_PROBE_REPLY:
+		v->probe_replies += frame->probe_reply->nonce == 4711;
+		break;
+	case RINGWATCH__V1__FRAME__BODY_GOODBYE:
+		v->goodbye_kind = frame->goodbye->kind;
+		v->goodbye_back_in_s = frame->goodbye->back_in_s;
+		break;
+	default:
+		break;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return s->over ? 1 : 0;
+}
+
+static void serve_one(struct server *v, int fd, enum manner manner)
+{
+	struct session s = {.server = v, .manner = manner, .ssl = SSL_new(v->tls)};
+	struct rw_frame_reader reader;
+	uint8_t bytes[4096];
+
+	s.arena = rw_arena_new(RW_ARENA_BYTES);
+	rw_frame_reader_init(&reader);
+	SSL_set_fd(s.ssl, fd);
+	if (SSL_accept(s.ssl) == 1) {
+		while (!s.over) {
+			int n = SSL_read(s.ssl, bytes, sizeof(bytes));
+			if (n <= 0 || rw_frame_reader_feed(&reader, bytes, (size_t)n, take_frame, &s) != 0)
+				break;
+		}
+	}
+	rw_frame_reader_release(&reader);
+	rw_arena_free(s.arena);
+	SSL_free(s.ssl);
+	close(fd);
+}
+
+static void *run_server(void *context)
+{
+	struct server *v = context;
+
+	for (;;) {
+		int fd = accept(v->fd, NULL, NULL);
+		if (fd < 0)
+			return NULL;
+		pthread_mutex_lock(&v->lock);
+		uint32_t index = v->connections++;
+		pthread_mutex_unlock(&v->lock);
+		serve_one(v, fd, v->manners[index < CONNECTIONS_MAX ? index : CONNECTIONS_MAX - 1]);
+	}
+}
+
+static SSL_CTX *make_context(enum rw_tls_side side, const struct rw_pki_ca *issuer,
+                             const struct rw_identity *identity, const char *name)
+{
+	char error[RW_TLS_ERROR_BYTES];
+	char certificate[128];
+	char key_path[128];
+	char ca_path[128];
+	EVP_PKEY *key = NULL;
+	X509 *leaf = NULL;
+	SSL_CTX *context = NULL;
+
+	snprintf(certificate, sizeof(certificate), "%s/%s.crt", folder, name);
+	snprintf(key_path, sizeof(key_path), "%s/%s.key", folder, name);
+	snprintf(ca_path, sizeof(ca_path), "%s/ca.crt", folder);
+	assert_int_equal(rw_pki_new_key(&key, error), 0);
+	assert_int_equal(rw_pki_issue(issuer, identity, key, rw_pki_valid_for(3600000), &leaf, error), 0);
+	assert_int_equal(rw_pki_write_certificate(certificate, leaf, error), 0);
+	assert_int_equal(rw_pki_write_key(key_path, key, error), 0);
+	assert_int_equal(rw_pki_write_certificate(ca_path, ca.certificate, error), 0);
+	struct rw_tls_files files = {certificate, key_path, ca_path, NULL};
+	if (rw_tls_context(side, &files, &context, error) != 0)
+		fail_msg("%s", error);
+	X509_free(leaf);
+	EVP_PKEY_free(key);
+	return context;
+}
+
+static void listen_on(struct server *v)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+
+	v->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(v->fd >= 0);
+	assert_int_equal(bind(v->fd, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(v->fd, 16), 0);
+	assert_int_equal(getsockname(v->fd, (struct sockaddr *)&address, &size), 0);
+	v->port = ntohs(address.sin_port);
+}
+
+/* `issuer` and `identity` of its certificate. */
+static void start_server(struct server *v, const struct rw_pki_ca *issuer,
+                         const struct rw_identity *identity, enum manner first, enum manner then)
+{
+	memset(v, 0, sizeof(*v));
+	for (int i = 0; i < CONNECTIONS_MAX; i++)
+		v->manners[i] = i == 0 ? first : then;
+	pthread_mutex_init(&v->lock, NULL);
+	v->tls = make_context(RW_TLS_COLLECTOR, issuer, identity, "collector");
+	listen_on(v);
+	assert_int_equal(pthread_create(&v->thread, NULL, run_server, v), 0);
+}
+
+static void stop_server(struct server *v)
+{
+	if (v->tls == NULL)
+		return;
+	shutdown(v->fd, SHUT_RDWR);
+	pthread_join(v->thread, NULL);
+	close(v->fd);
+	SSL_CTX_free(v->tls);
+	memset(v, 0, sizeof(*v));
+}
+
+/* ---- the sensor's side ---------------------------------------------------------------- */
+
+static const struct rw_identity collector_identity = {
+	.role = RW_IDENTITY_COLLECTOR, .trust_domain = "test.example", .name = "c1"};
+static const struct rw_identity host_identity = {
+	.role = RW_IDENTITY_HOST, .trust_domain = "test.example", .ring = "r0", .name = "h1"};
+
+static void start_uplink(void)
+{
+	struct rw_uplink_config c = {
+		.sensor = &config,
+		.spool = spool,
+		.trust_domain = "test.example",
+		.boot_id = "11111111-2222-4333-8444-555555555555",
+		.boot_order = 9,
+		.previous_end = RINGWATCH__V1__BOOT_END__BOOT_END_NONE,
+		.kernel_release = "6.1.0",
+		.architecture = "x86_64",
+		.coverage_count = 1,
+		.coverage = {{RINGWATCH__V1__KIND__KIND_OOPS, "kernel log", ""}},
+	};
+
+	config.collector_count = 0;
+	for (int i = 0; i < 2; i++) {
+		if (servers[i].tls != NULL)
+			snprintf(config.collectors[config.collector_count++],
+			         sizeof(config.collectors[0]), "127.0.0.1:%u", servers[i].port);
+	}
+	c.tls = make_context(RW_TLS_SENSOR, &ca, &host_identity, "host");
+	uplink = rw_uplink_new(&c);
+	assert_non_null(uplink);
+	SSL_CTX_free(c.tls);
+}
+
+static void add_events(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct rw_event e = {
+			.kind = RINGWATCH__V1__KIND__KIND_WARNING,
+			.severity = RINGWATCH__V1__SEVERITY__SEVERITY_WARNING,
+			.source = RINGWATCH__V1__SOURCE__SOURCE_LOG,
+			.boot_id = "11111111-2222-4333-8444-555555555555",
+			.boot_order = 9,
+			.count = 1,
+			.signature = "warning:x+0x1:y",
+			.stack_count = RW_STACK_MAX,
+		};
+		for (int k = 0; k < RW_STACK_MAX; k++)
+			memset(e.stack[k], 'a', RW_SYMBOL_MAX);
+		memset(e.detail, 'd', RW_DETAIL_MAX);
+		assert_int_equal(rw_spool_append(spool, &e, UINT64_MAX), 0);
+	}
+}
+
+/* Turns the uplink until *seen reaches `want`, or fails. */
+static void run_until_count(struct server *v, const uint32_t *seen, uint32_t want)
+{
+	uint64_t deadline_ms = rw_clock_boot_ms() + WAIT_MS;
+
+	for (;;) {
+		struct pollfd fds[RW_UPLINK_POLLFDS];
+		uint64_t now_ms = rw_clock_boot_ms();
+		uint64_t next_ms = rw_uplink_run(uplink, now_ms);
+		pthread_mutex_lock(&v->lock);
+		uint32_t value = *seen;
+		pthread_mutex_unlock(&v->lock);
+		if (value >= want)
+			return;
+		if (now_ms > deadline_ms)
+			fail_msg("waited in vain: %u of %u", value, want);
+		uint32_t count = rw_uplink_poll(uplink, fds);
+		uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+		poll(fds, count, wait_ms > 20 ? 20 : (int)wait_ms);
+	}
+}
+
+static void run_until_drained(void)
+{
+	uint64_t deadline_ms = rw_clock_boot_ms() + WAIT_MS;
+
+	while (!rw_uplink_is_drained(uplink)) {
+		struct pollfd fds[RW_UPLINK_POLLFDS];
+		rw_uplink_run(uplink, rw_clock_boot_ms());
+		poll(fds, rw_uplink_poll(uplink, fds), 20);
+		assert_true(rw_clock_boot_ms() < deadline_ms);
+	}
+}
+
+static int set_up(void **state)
+{
+	char error[RW_PKI_ERROR_BYTES];
+	char notice[RW_SPOOL_ERROR_BYTES];
+	bool set_aside;
+
+	(void)state;
+	memset(servers, 0, sizeof(servers));
+	uplink = NULL;
+	snprintf(folder, sizeof(folder), "/tmp/ringwatch-uplink-XXXXXX");
+	if (mkdtemp(folder) == NULL)
+		return -1;
+	if (rw_pki_new_ca("test.example", rw_pki_valid_for(7200000), &ca, error) != 0 ||
+	    rw_pki_new_ca("test.example", rw_pki_valid_for(7200000), &foreign_ca, error) != 0)
+		return -1;
+	return rw_spool_open(folder, 8 * 1024 * 1024, &spool, &set_aside, notice);
+}
+
+static int tear_down(void **state)
+{
+	static const char *const names[] = {"spool", "collector.crt", "collector.key",
+	                                    "host.crt", "host.key", "ca.crt"};
+	char path[128];
+
+	(void)state;
+	rw_uplink_free(uplink);
+	stop_server(&servers[0]);
+	stop_server(&servers[1]);
+	rw_spool_close(spool);
+	rw_pki_ca_release(&ca);
+	rw_pki_ca_release(&foreign_ca);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		unlink(path);
+	}
+	return rmdir(folder);
+}
+
+/* ---- tests ---------------------------------------------------------------------------- */
+
+static void test_events_leave_with_their_ack(void **state)
+{
+	struct server *v = &servers[0];
+
+	(void)state;
+	start_server(v, &ca, &collector_identity, SERVE, SERVE);
+	start_uplink();
+	add_events(300);
+	run_until_drained();
+	assert_int_equal(v->events, 300);
+	assert_int_equal(v->last_sequence, 300);
+	assert_int_equal(v->hellos, 1);
+	assert_int_equal(v->coverage, 1);
+	assert_string_equal(v->boot_id, "11111111-2222-4333-8444-555555555555");
+	assert_memory_equal(v->spool_id, rw_spool_id(spool), RW_SPOOL_ID_BYTES);
+	run_until_count(v, &v->heartbeats, 3);
+	run_until_count(v, &v->probe_replies, 1);
+
+	rw_uplink_goodbye(uplink, RINGWATCH__V1__GOODBYE_KIND__GOODBYE_POWER_OFF, 77);
+	run_until_count(v, &v->goodbye_kind, RINGWATCH__V1__GOODBYE_KIND__GOODBYE_POWER_OFF);
+	assert_int_equal(v->goodbye_back_in_s, 77);
+	assert_true(rw_uplink_is_flushed(uplink));
+}
+
+static void test_unacked_is_sent_again(void **state)
+{
+	struct server *v = &servers[0];
+
+	(void)state;
+	start_server(v, &ca, &collector_identity, DROP_BATCH, SERVE);
+	start_uplink();
+	add_events(3);
+	run_until_drained();
+	assert_int_equal(v->hellos, 2);
+	assert_int_equal(v->events, 6);
+}
+
+static void test_standby_sends_to_the_next(void **state)
+{
+	(void)state;
+	start_server(&servers[0], &ca, &collector_identity, STANDBY, STANDBY);
+	start_server(&servers[1], &ca, &collector_identity, SERVE, SERVE);
+	start_uplink();
+	add_events(1);
+	run_until_drained();
+	assert_int_equal(servers[0].hellos, 1);
+	assert_int_equal(servers[0].events, 0);
+	assert_int_equal(servers[1].events, 1);
+}
+
+static void test_spool_put_back_is_renewed(void **state)
+{
+	struct server *v = &servers[0];
+	uint8_t old_id[RW_SPOOL_ID_BYTES];
+
+	(void)state;
+	memcpy(old_id, rw_spool_id(spool), sizeof(old_id));
+	/* the manner of the first connection: has a million events of this id */
+	start_server(v, &ca, &collector_identity, ACK_TOO_HIGH, SERVE);
+	start_uplink();
+	add_events(2);
+	run_until_drained();
+	assert_memory_not_equal(rw_spool_id(spool), old_id, sizeof(old_id));
+	assert_int_equal(v->events, 2);
+}
+
+static void expect_refused(const struct rw_pki_ca *issuer, const struct rw_identity *identity)
+{
+	struct server *v = &servers[0];
+
+	start_server(v, issuer, identity, SERVE, SERVE);
+	start_uplink();
+	add_events(1);
+	run_until_count(v, &v->connections, 3);
+	assert_int_equal(v->hellos, 0);
+	assert_int_equal(v->events, 0);
+	assert_int_equal(rw_spool_pending(spool), 1);
+	assert_false(rw_uplink_is_ready(uplink));
+}
+
+static void test_foreign_ca_gets_nothing(void **state)
+{
+	(void)state;
+	expect_refused(&foreign_ca, &collector_identity);
+}
+
+static void test_nonsense_ends_the_session(void **state)
+{
+	struct server *v = &servers[0];
+
+	(void)state;
+	start_server(v, &ca, &collector_identity, NONSENSE, SERVE);
+	start_uplink();
+	add_events(1);
+	run_until_drained();
+	assert_int_equal(v->hellos, 2);
+}
+
+/* Nobody listens: it keeps trying, ever more slowly, and never blocks. */
+static void test_nobody_there(void **state)
+{
+	struct server *v = &servers[0];
+
+	(void)state;
+	memset(v, 0, sizeof(*v));
+	pthread_mutex_init(&v->lock, NULL);
+	listen_on(v);
+	uint16_t port = v->port;
+	close(v->fd);
+	start_uplink();
+	config.collector_count = 1;
+	snprintf(config.collectors[0], sizeof(config.collectors[0]), "127.0.0.1:%u", port);
+	uint64_t now_ms = 1000000;
+	uint64_t longest = 0;
+	for (int i = 0; i < 60; i++) {
+		struct pollfd fds[RW_UPLINK_POLLFDS];
+		uint64_t next_ms = rw_uplink_run(uplink, now_ms);
+		uint32_t count = rw_uplink_poll(uplink, fds);
+		if (count > 0) {
+			poll(fds, count, 1000);
+			next_ms = rw_uplink_run(uplink, now_ms);
+		}
+		assert_true(next_ms <= now_ms + RW_UPLINK_BACKOFF_CAP_MS + RW_UPLINK_CONNECT_MS);
+		if (next_ms > now_ms && next_ms - now_ms > longest)
+			longest = next_ms - now_ms;
+		now_ms = next_ms > now_ms ? next_ms : now_ms + 1;
+	}
+	assert_true(longest > 2000);
+	assert_true(longest <= RW_UPLINK_BACKOFF_CAP_MS + 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_events_leave_with_their_ack),
+		TEST(test_unacked_is_sent_again),
+		TEST(test_standby_sends_to_the_next),
+		TEST(test_spool_put_back_is_renewed),
+		TEST(test_foreign_ca_gets_nothing),
+		TEST(test_nonsense_ends_the_session),
+		TEST(test_nobody_there),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	rw_log_set_level(RW_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
