@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line of `ringwatch`: words that name a command, and long options
+ * in any order around them (`--name VALUE` or `--name=VALUE`). Every option is
+ * known by one table, with the form of its value, so that a wrong one is
+ * refused before anything is asked or made.
+ */
+#ifndef RINGWATCH_CTL_ARGS_H
+#define RINGWATCH_CTL_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum rw_option {
+	RW_OPT_URL,
+	RW_OPT_TOKEN_FILE,
+	RW_OPT_JSON,
+	RW_OPT_HELP,
+	RW_OPT_DEPLOYMENT,
+	RW_OPT_RING,
+	RW_OPT_HOST,
+	RW_OPT_FOR,
+	RW_OPT_WAIT,
+	RW_OPT_TIMEOUT,
+	RW_OPT_STATE,
+	RW_OPT_KIND,
+	RW_OPT_SIGNATURE,
+	RW_OPT_SINCE,
+	RW_OPT_UNTIL,
+	RW_OPT_LIMIT,
+	RW_OPT_CURSOR,
+	RW_OPT_COMPONENT,
+	RW_OPT_VERSION,
+	RW_OPT_EXPOSURE,
+	RW_OPT_STEP,
+	RW_OPT_REASON,
+	RW_OPT_DIR,
+	RW_OPT_TRUST_DOMAIN,
+	RW_OPT_NAME,
+	RW_OPT_OUT,
+	RW_OPT_VALID,
+	RW_OPT_ROLE,
+	RW_OPT_FILE,
+	RW_OPT_COUNT
+};
+#define RW_OPT(name) (1ull << RW_OPT_##name)
+/* Of every command that asks the collector. */
+#define RW_OPT_CLIENT (RW_OPT(URL) | RW_OPT(TOKEN_FILE))
+
+enum { RW_ARGS_RINGS_MAX = 32, RW_ARGS_WORDS_MAX = 3, RW_ARGS_ERROR_BYTES = 256 };
+
+struct rw_args;
+
+struct rw_command {
+	const char *words;   /* "deploy create" */
+	const char *summary; /* one line */
+	const char *more;    /* paragraphs for --help, or NULL */
+	uint64_t allowed;    /* RW_OPT() bits; --help always is */
+	uint64_t required;
+	bool many_rings;                        /* --ring may be given more than once */
+	int (*run)(const struct rw_args *args); /* returns the exit status */
+};
+
+struct rw_args {
+	const struct rw_command *command;
+	const char *value[RW_OPT_COUNT]; /* NULL: not given; a flag's is "" */
+	uint32_t ring_count;             /* every --ring; value[RW_OPT_RING] is the first */
+	const char *rings[RW_ARGS_RINGS_MAX];
+};
+
+/*
+ * Fills `out`, which points into argv. `commands` ends with words == NULL. 0,
+ * or -EINVAL with one line in `error`. With --help what is missing is no error.
+ */
+int rw_args_parse(int argc, char **argv, const struct rw_command *commands, struct rw_args *out,
+		  char error[RW_ARGS_ERROR_BYTES]);
+
+static inline bool rw_args_has(const struct rw_args *args, enum rw_option option)
+{
+	return args->value[option] != NULL;
+}
+
+/* What parse() has checked already, as a number. */
+uint64_t rw_args_number(const struct rw_args *args, enum rw_option option, uint64_t otherwise);
+uint64_t rw_args_duration_ms(const struct rw_args *args, enum rw_option option, uint64_t otherwise);
+
+/* `ringwatch --help`, and `ringwatch COMMAND --help`. */
+void rw_args_print_commands(FILE *to, const struct rw_command *commands);
+void rw_args_print_help(FILE *to, const struct rw_command *command);
+
+#endif

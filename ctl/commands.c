@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, and the way from a command line to an exit status. */
+#include "ctl/commands.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "lib/version.h"
+
+#define LIST (RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(LIMIT) | RW_OPT(CURSOR))
+#define ACT (RW_OPT_CLIENT | RW_OPT(JSON))
+#define DEPLOYMENT_RING (RW_OPT(DEPLOYMENT) | RW_OPT(RING))
+
+const struct rw_command rw_commands[] = {
+	{.words = "verdict",
+	 .summary = "Asks whether a rollout may go on: exit 0 proceed, 10 hold, 20 abort",
+	 .more = "Exit 1: could not ask. With --wait it asks until the verdict is proceed or "
+		 "abort;\n"
+		 "after --timeout it ends with 10 if the last answer was hold, else with 1.",
+	 .allowed = RW_OPT_CLIENT | DEPLOYMENT_RING | RW_OPT(FOR) | RW_OPT(WAIT) | RW_OPT(TIMEOUT) |
+		    RW_OPT(JSON),
+	 .required = DEPLOYMENT_RING,
+	 .run = rw_verdict_run},
+	{.words = "status",
+	 .summary = "Shows the collector, the rings and what is being rolled out",
+	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON),
+	 .run = rw_status_run},
+	{.words = "rings",
+	 .summary = "Lists the rings of the policy with their hosts",
+	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(RING),
+	 .run = rw_rings_run},
+	{.words = "hosts",
+	 .summary = "Lists hosts; with --host, one with its coverage and history",
+	 .allowed = LIST | RW_OPT(RING) | RW_OPT(STATE) | RW_OPT(HOST),
+	 .run = rw_hosts_run},
+	{.words = "events",
+	 .summary = "Lists what kernels did, newest first",
+	 .allowed = LIST | RW_OPT(HOST) | RW_OPT(RING) | RW_OPT(KIND) | RW_OPT(SIGNATURE) |
+		    RW_OPT(DEPLOYMENT) | RW_OPT(SINCE) | RW_OPT(UNTIL),
+	 .run = rw_events_run},
+	{.words = "deployments",
+	 .summary = "Lists deployments with the verdict of each of their rings",
+	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(DEPLOYMENT),
+	 .run = rw_deployments_run},
+	{.words = "audit",
+	 .summary = "Lists who did what, newest first",
+	 .allowed = LIST,
+	 .run = rw_audit_run},
+	{.words = "deploy create",
+	 .summary = "Registers a version of a component that will go through rings",
+	 .more = "The same again changes nothing; another content under the same name is refused.",
+	 .allowed = ACT | DEPLOYMENT_RING | RW_OPT(COMPONENT) | RW_OPT(VERSION) | RW_OPT(EXPOSURE),
+	 .required = DEPLOYMENT_RING | RW_OPT(COMPONENT) | RW_OPT(VERSION) | RW_OPT(EXPOSURE),
+	 .many_rings = true,
+	 .run = rw_deploy_create_run},
+	{.words = "deploy start",
+	 .summary = "Exposes a ring's hosts and starts its bake",
+	 .allowed = ACT | DEPLOYMENT_RING | RW_OPT(STEP),
+	 .required = DEPLOYMENT_RING,
+	 .run = rw_deploy_start_run},
+	{.words = "deploy finish",
+	 .summary = "Ends a deployment that has gone all its way",
+	 .allowed = ACT | RW_OPT(DEPLOYMENT),
+	 .required = RW_OPT(DEPLOYMENT),
+	 .run = rw_deploy_finish_run},
+	{.words = "deploy withdraw",
+	 .summary = "Ends a deployment that is taken back; final",
+	 .allowed = ACT | RW_OPT(DEPLOYMENT) | RW_OPT(REASON),
+	 .required = RW_OPT(DEPLOYMENT) | RW_OPT(REASON),
+	 .run = rw_deploy_withdraw_run},
+	{.words = "deploy reset",
+	 .summary = "Acknowledges the failed hosts, closes the breaker, bakes again from 0",
+	 .allowed = ACT | DEPLOYMENT_RING | RW_OPT(REASON),
+	 .required = DEPLOYMENT_RING | RW_OPT(REASON),
+	 .run = rw_deploy_reset_run},
+	{.words = "pki init",
+	 .summary = "Makes a certificate authority: DIR/ca.pem and DIR/ca.key",
+	 .allowed = RW_OPT(DIR) | RW_OPT(TRUST_DOMAIN),
+	 .required = RW_OPT(DIR) | RW_OPT(TRUST_DOMAIN),
+	 .run = rw_pki_init_run},
+	{.words = "pki issue host",
+	 .summary = "Makes a host's certificate and key: host-H.pem, host-H.key",
+	 .more = "Written to the folder --out, else beside the CA. Issuing again replaces them.",
+	 .allowed = RW_OPT(DIR) | RW_OPT(RING) | RW_OPT(HOST) | RW_OPT(OUT) | RW_OPT(VALID),
+	 .required = RW_OPT(DIR) | RW_OPT(RING) | RW_OPT(HOST),
+	 .run = rw_pki_issue_host_run},
+	{.words = "pki issue collector",
+	 .summary = "Makes a collector's certificate and key: collector-N.pem, collector-N.key",
+	 .more = "Written to the folder --out, else beside the CA. Issuing again replaces them.",
+	 .allowed = RW_OPT(DIR) | RW_OPT(NAME) | RW_OPT(OUT) | RW_OPT(VALID),
+	 .required = RW_OPT(DIR) | RW_OPT(NAME),
+	 .run = rw_pki_issue_collector_run},
+	{.words = "token add",
+	 .summary = "Makes an API token; the collector's file keeps only its hash",
+	 .more = "The token is printed once, or written to the file --out (mode 0600).\n"
+		 "Send the collector SIGHUP afterwards.",
+	 .allowed = RW_OPT(NAME) | RW_OPT(ROLE) | RW_OPT(FILE) | RW_OPT(OUT),
+	 .required = RW_OPT(NAME) | RW_OPT(ROLE) | RW_OPT(FILE),
+	 .run = rw_token_add_run},
+	{.words = NULL},
+};
+
+int rw_ctl_fail(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("ringwatch: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return RW_CTL_FAILED;
+}
+
+int rw_ctl_fail_client(int err, const char *error)
+{
+	rw_ctl_fail("%s", error);
+	return err == -EINVAL ? RW_CTL_USAGE : RW_CTL_FAILED;
+}
+
+static int run(int argc, char **argv)
+{
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	/* Only alone: `deploy create` has a --version of its own. */
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		rw_version_print("ringwatch");
+		return RW_CTL_DONE;
+	}
+	if (rw_args_parse(argc, argv, rw_commands, &args, error) != 0) {
+		rw_ctl_fail("%s", error);
+		return RW_CTL_USAGE;
+	}
+	if (!rw_args_has(&args, RW_OPT_HELP))
+		return args.command->run(&args);
+	if (args.command == NULL)
+		rw_args_print_commands(stdout, rw_commands);
+	else
+		rw_args_print_help(stdout, args.command);
+	return RW_CTL_DONE;
+}
+
+int rw_ctl_main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+
+	/* A verdict that could not be printed must not pass for one that was read. */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return rw_ctl_fail("standard output: %s", strerror(errno));
+	return status;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How an answer of the collector becomes an exit status that a rollout obeys. */
+#ifndef RINGWATCH_CTL_VERDICT_H
+#define RINGWATCH_CTL_VERDICT_H
+
+#include <jansson.h>
+
+/*
+ * RW_CTL_DONE (proceed), RW_CTL_HOLD, RW_CTL_ABORT; RW_CTL_FAILED for whatever
+ * is no clear answer to exactly this question. `question` NULL is "advance".
+ */
+int rw_verdict_status(const json_t *answer, const char *deployment, const char *ring,
+		      const char *question);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/args.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+/* cmocka wants the above first. */
+#include <cmocka.h>
+
+#include "ctl/commands.h"
+#include "lib/name.h"
+
+enum { WORDS_MAX = 48 };
+
+/* Parses a command line given as one text, cut at spaces ('~' stands for a space in a word). */
+static int parse(const char *line, struct rw_args *out, char *error)
+{
+	static char copy[1024];
+	char *argv[WORDS_MAX + 1];
+	int argc = 0;
+
+	assert_true(strlen(line) < sizeof(copy));
+	memcpy(copy, line, strlen(line) + 1);
+	argv[argc++] = (char[]){"ringwatch"};
+	for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;) {
+		if (*word == '\0')
+			continue;
+		assert_true(argc < WORDS_MAX);
+		for (char *at = word; *at != '\0'; at++)
+			*at = *at == '~' ? ' ' : *at;
+		argv[argc++] = word;
+	}
+	argv[argc] = NULL;
+	return rw_args_parse(argc, argv, rw_commands, out, error);
+}
+
+static void check_refused(const char *line, const char *expected)
+{
+	char error[RW_ARGS_ERROR_BYTES] = "";
+	struct rw_args args;
+
+	assert_int_equal(parse(line, &args, error), -EINVAL);
+	assert_string_equal(error, expected);
+}
+
+static void options_stand_anywhere_around_the_words(void **state)
+{
+	static const char *const lines[] = {
+		"pki issue --dir D host --ring r1 --host web-1",
+		"--dir D pki issue host --ring=r1 --host=web-1",
+		"pki --ring r1 issue --host web-1 host --dir=D",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char error[RW_ARGS_ERROR_BYTES];
+		struct rw_args args;
+		assert_int_equal(parse(lines[i], &args, error), 0);
+		assert_string_equal(args.command->words, "pki issue host");
+		assert_ptr_equal(args.command->run, rw_pki_issue_host_run);
+		assert_string_equal(args.value[RW_OPT_DIR], "D");
+		assert_string_equal(args.value[RW_OPT_RING], "r1");
+		assert_string_equal(args.value[RW_OPT_HOST], "web-1");
+		assert_false(rw_args_has(&args, RW_OPT_OUT));
+	}
+}
+
+static void values_become_numbers_and_durations(void **state)
+{
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	assert_int_equal(
+		parse("verdict --deployment d --ring r --wait --timeout 48h --json", &args, error),
+		0);
+	assert_true(rw_args_has(&args, RW_OPT_WAIT));
+	assert_true(rw_args_has(&args, RW_OPT_JSON));
+	assert_int_equal(rw_args_duration_ms(&args, RW_OPT_TIMEOUT, 1), 48 * 3600000);
+	assert_int_equal(rw_args_number(&args, RW_OPT_LIMIT, 100), 100);
+	assert_int_equal(parse("events --limit 7 --since 2h", &args, error), 0);
+	assert_int_equal(rw_args_number(&args, RW_OPT_LIMIT, 100), 7);
+	assert_int_equal(parse("events --since 2024-07-19T04:09:00Z", &args, error), 0);
+}
+
+static void a_deployment_goes_through_many_rings(void **state)
+{
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	assert_int_equal(parse("deploy create --deployment d --component c --version 2.1~beta "
+			       "--exposure fixed --ring r1 --ring r0 --ring r2",
+			       &args, error),
+			 0);
+	assert_int_equal(args.ring_count, 3);
+	assert_string_equal(args.rings[1], "r0");
+	assert_string_equal(args.value[RW_OPT_RING], "r1");
+	assert_string_equal(args.value[RW_OPT_VERSION], "2.1 beta");
+	check_refused(
+		"deploy create --deployment d --component c --version 2 --exposure fixed --ring r "
+		"--ring r",
+		"--ring: r is given twice");
+	check_refused("verdict --deployment d --ring r --ring s", "--ring: given twice");
+}
+
+static void what_is_missing_or_unknown_is_named(void **state)
+{
+	(void)state;
+	check_refused("", "which command? `ringwatch --help` lists them");
+	check_refused("verdit", "unknown command 'verdit'; `ringwatch --help` lists them");
+	check_refused("deploy", "deploy: which one? create, start, finish, withdraw, reset");
+	check_refused("pki issue --dir D", "pki issue: which one? host, collector");
+	check_refused("status now", "unknown command 'status now'; `ringwatch --help` lists them");
+	check_refused("verdict --ring r",
+		      "--deployment D is missing; see `ringwatch verdict --help`");
+	check_refused("deploy withdraw --deployment d",
+		      "--reason TEXT is missing; see `ringwatch deploy withdraw --help`");
+	check_refused("rings --deployment d", "`ringwatch rings` takes no --deployment");
+	check_refused("rings --colour", "unknown option --colour");
+	check_refused("rings -x", "unknown command 'rings -x'; `ringwatch --help` lists them");
+	check_refused("\033[2J", "unknown command '\\x1b[2J'; `ringwatch --help` lists them");
+}
+
+static void a_token_is_no_option_and_is_not_repeated(void **state)
+{
+	(void)state;
+	check_refused("rings --token=5ec2e7", "unknown option --token");
+	check_refused("rings --token 5ec2e7", "unknown option --token");
+}
+
+static void wrong_values_say_what_is_expected(void **state)
+{
+	(void)state;
+	check_refused("rings --ring R*", "--ring: 'R*' is wrong, expected " RW_NAME_EXPECTED);
+	check_refused("rings --ring=", "--ring: '' is wrong, expected " RW_NAME_EXPECTED);
+	check_refused("rings --ring", "--ring: needs a value, R");
+	check_refused("rings --ring --json", "--ring: needs a value, R");
+	check_refused("rings --json=yes", "--json: takes no value");
+	check_refused("events --kind oops --kind panic", "--kind: given twice");
+	check_refused("events --limit 0", "--limit: '0' is wrong, expected a whole number from 1");
+	check_refused("events --limit 010",
+		      "--limit: '010' is wrong, expected a whole number from 1");
+	check_refused("events --since yesterday",
+		      "--since: 'yesterday' is wrong, expected a time such "
+		      "as 2h (ago) or 2024-07-19T04:09:00Z");
+	check_refused("verdict --deployment d --ring r --for luck",
+		      "--for: 'luck' is wrong, expected advance|enter");
+	check_refused("verdict --deployment d --ring r --for advanc",
+		      "--for: 'advanc' is wrong, expected advance|enter");
+	check_refused("verdict --deployment d --ring r --wait --timeout 48",
+		      "--timeout: '48' is wrong, expected a duration such as 30s, 10m or 48h");
+	check_refused("verdict --deployment d --ring r --wait --timeout 0s",
+		      "--timeout: '0s' is wrong, expected a duration such as 30s, 10m or 48h");
+	check_refused("deploy withdraw --deployment d --reason a\nb",
+		      "--reason: 'a\\x0ab' is wrong, expected one line of 1 to 255 bytes");
+	check_refused("pki init --dir D --trust-domain Example.net",
+		      "--trust-domain: 'Example.net' is wrong, expected 1 to 255 of a-z 0-9 . - _");
+	check_refused("token add --name n --role root --file f",
+		      "--role: 'root' is wrong, expected read|rollout|operator");
+}
+
+static void help_needs_nothing_else(void **state)
+{
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	assert_int_equal(parse("verdict --help", &args, error), 0);
+	assert_string_equal(args.command->words, "verdict");
+	assert_int_equal(parse("--help", &args, error), 0);
+	assert_null(args.command);
+	assert_int_equal(parse("-h", &args, error), 0);
+	assert_true(rw_args_has(&args, RW_OPT_HELP));
+}
+
+static void every_command_can_be_reached_and_explained(void **state)
+{
+	(void)state;
+	for (const struct rw_command *c = rw_commands; c->words != NULL; c++) {
+		char error[RW_ARGS_ERROR_BYTES];
+		char line[128];
+		struct rw_args args;
+		FILE *nowhere = fopen("/dev/null", "w");
+		snprintf(line, sizeof(line), "%s --help", c->words);
+		assert_int_equal(parse(line, &args, error), 0);
+		assert_ptr_equal(args.command, c);
+		assert_non_null(c->run);
+		assert_non_null(c->summary);
+		assert_int_equal(c->required & ~c->allowed, 0);
+		assert_non_null(nowhere);
+		rw_args_print_help(nowhere, c);
+		fclose(nowhere);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_stand_anywhere_around_the_words),
+		cmocka_unit_test(values_become_numbers_and_durations),
+		cmocka_unit_test(a_deployment_goes_through_many_rings),
+		cmocka_unit_test(what_is_missing_or_unknown_is_named),
+		cmocka_unit_test(a_token_is_no_option_and_is_not_repeated),
+		cmocka_unit_test(wrong_values_say_what_is_expected),
+		cmocka_unit_test(help_needs_nothing_else),
+		cmocka_unit_test(every_command_can_be_reached_and_explained),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
