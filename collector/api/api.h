@@ -17,8 +17,8 @@
 enum { RW_API_ERROR_BYTES = 256, RW_API_HOSTS_MAX = 16 };
 
 struct rw_api_config {
-	const char *listen;      /* "127.0.0.1:8470"; port 0 = any */
-	const char *name;        /* the collector's name */
+	const char *listen; /* "127.0.0.1:8470"; port 0 = any */
+	const char *name;   /* the collector's name */
 	const char *store_path;
 	const char *tokens_file; /* see tokens.h */
 };
@@ -27,7 +27,7 @@ struct rw_api;
 
 /* -EADDRINUSE, -EACCES, -EINVAL (tokens file; `error` names the line), … */
 int rw_api_start(const struct rw_api_config *config, struct rw_hub *hub, struct rw_api **out,
-                 char error[RW_API_ERROR_BYTES]);
+		 char error[RW_API_ERROR_BYTES]);
 /* The port it listens on. */
 uint16_t rw_api_port(const struct rw_api *api);
 /* SIGHUP: reads the tokens again; a bad file keeps the old ones. */

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the API share.
+ *
+ * http.c takes a request from libmicrohttpd, checks host, path, method, token,
+ * parameters and body against the table in routes.c, and calls the route's
+ * handler. A handler asks the loop (rw_hub_call) for copies, renders them
+ * (render.c) and answers exactly once with rw_answer or rw_fail.
+ *
+ * A request belongs to one thread of the server's pool.
+ */
+#ifndef RINGWATCH_API_INTERNAL_H
+#define RINGWATCH_API_INTERNAL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/api/api.h"
+#include "collector/api/tokens.h"
+#include "collector/hub.h"
+
+enum {
+	RW_BODY_MAX = 64 * 1024,
+	RW_PARAMS_MAX = 12,
+	RW_PATH_ARGS_MAX = 2,
+	RW_LIST_DEFAULT = 100,
+	RW_LIST_MAX = 1000,
+	RW_REASON_TEXT_MAX = 200,
+	RW_API_READERS = 8,
+	RW_HOST_TRANSITIONS = 50,
+};
+
+struct rw_param {
+	const char *name;
+	const char *value;
+};
+
+struct rw_request {
+	struct rw_api *api;
+	const char *args[RW_PATH_ARGS_MAX]; /* what stood at `:` in the path; checked names */
+	struct rw_param params[RW_PARAMS_MAX];
+	uint32_t param_count;
+	json_t *body; /* an object with exactly the route's fields; NULL for GET */
+	char actor[RW_NAME_MAX + 1];
+
+	/* the answer */
+	unsigned status; /* 0: none yet */
+	char *text;      /* malloc'd */
+	size_t text_length;
+	const char *content_type;
+	const char *allow; /* with 405 */
+};
+
+typedef void rw_handler_fn(struct rw_request *request);
+
+struct rw_route {
+	const char *method; /* "GET" (which serves HEAD too) or "POST" */
+	const char *path;   /* "/v1/hosts/:"; a `:` stands for one name */
+	enum rw_role role;
+	rw_handler_fn *handler;
+	const char *params; /* the query parameters it knows, with spaces between */
+	const char
+		*fields; /* POST: the body's fields, each NAME=s, i or a (string, integer, array) */
+};
+
+extern const struct rw_route rw_routes[];
+extern const size_t rw_route_count;
+
+/* ---- http.c -------------------------------------------------------------------- */
+
+/* Answers with `json`, whose reference it takes; NULL is an internal error. */
+void rw_answer(struct rw_request *request, unsigned status, json_t *json);
+/* Answers with text that it frees. */
+void rw_answer_text(struct rw_request *request, unsigned status, const char *content_type,
+		    char *text, size_t length);
+__attribute__((format(printf, 4, 5))) void rw_fail(struct rw_request *request, unsigned status,
+						   const char *code, const char *fmt, ...);
+/* The parameter's value, or NULL. */
+const char *rw_param_value(const struct rw_request *request, const char *name);
+
+struct rw_hub *rw_api_hub(struct rw_api *api);
+const char *rw_api_name(const struct rw_api *api);
+/* A store connection for the while of a request; NULL after answering with 503. */
+struct rw_store_reader *rw_api_take_reader(struct rw_request *request);
+void rw_api_give_reader(struct rw_api *api, struct rw_store_reader *reader);
+
+/* rw_hub_call, answered with 503 and false when the loop does not turn. */
+bool rw_ask_loop(struct rw_request *request, rw_hub_fn *fn, void *context);
+
+/* ---- render.c: copies to JSON. NULL: no memory -------------------------------------- */
+
+struct rw_run_summary {
+	char ring[RW_CORE_NAME_BYTES];
+	uint32_t step, steps;
+	uint64_t started_wall_ms;
+	enum rw_decision decision;
+	uint32_t reason_count;
+	enum rw_reason reasons[RW_CORE_REASONS_MAX];
+	bool breaker_open; /* of this ring */
+	enum rw_rule rule;
+	enum rw_bake_state bake;
+	uint64_t observed_ms, required_ms;
+	uint64_t exposed, at_risk, failed, offline, crashed;
+};
+
+struct rw_deployment_view {
+	struct rw_deployment_row row;
+	struct rw_run_summary runs[RW_CORE_RINGS_MAX];
+};
+
+json_t *rw_json_time(uint64_t wall_ms);
+json_t *rw_json_ppm(uint32_t ppm); /* 1000 → 0.001 */
+json_t *rw_render_verdict(const struct rw_verdict *verdict);
+json_t *rw_render_ring(const struct rw_ring_view *ring, json_t *deployments);
+json_t *rw_render_host(const struct rw_host_row *host);
+json_t *rw_render_deployment(const struct rw_deployment_view *view);
+json_t *rw_render_event(const struct rw_event_row *event);
+json_t *rw_render_reasons(const enum rw_reason *reasons, uint32_t count);
+
+/* On the loop's thread: a deployment with a summary of each of its rings. `scratch` is the
+ * caller's, because a verdict is large. False: no such index. */
+bool rw_view_deployment(const struct rw_core *core, uint32_t index, struct rw_now now,
+			struct rw_verdict *scratch, struct rw_deployment_view *out);
+
+/* ---- the handlers, by file ----------------------------------------------------------- */
+
+rw_handler_fn rw_get_verdict, rw_get_rings, rw_get_ring, rw_get_hosts, rw_get_host, rw_get_events,
+	rw_get_deployments, rw_get_deployment, rw_get_audit;
+rw_handler_fn rw_post_deployments, rw_post_start, rw_post_finish, rw_post_withdraw, rw_post_reset;
+rw_handler_fn rw_get_root, rw_get_healthz, rw_get_readyz, rw_get_metrics;
+
+#endif

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /metrics in Prometheus' text format 0.0.4, and the two health paths. Series
+ * per ring and per deployment, never per host. Label values are names, which
+ * need no escaping, and constants of ours.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/api/internal.h"
+#include "lib/cleanup.h"
+#include "lib/version.h"
+
+struct metrics_ask {
+	struct rw_hub *hub;
+	struct rw_hub_stats stats;
+	bool blind;
+	char blind_reason[32];
+	uint32_t ring_count;
+	struct rw_ring_view rings[RW_CORE_RINGS_MAX];
+	uint32_t deployment_count;
+	struct rw_deployment_view *deployments;
+};
+
+static void ask_health(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct metrics_ask *ask = context;
+	const char *reason = rw_core_blind_reason(core, now);
+
+	rw_hub_stats(ask->hub, &ask->stats);
+	ask->blind = reason != NULL;
+	snprintf(ask->blind_reason, sizeof(ask->blind_reason), "%s", reason == NULL ? "" : reason);
+}
+
+static void ask_metrics(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct metrics_ask *ask = context;
+	uint32_t total = rw_core_deployment_count(core);
+	rw_autofree struct rw_verdict *scratch = malloc(sizeof(*scratch));
+
+	ask_health(core, now, context);
+	ask->ring_count = rw_core_ring_count(core);
+	for (uint32_t i = 0; i < ask->ring_count; i++)
+		rw_core_ring_at(core, i, &ask->rings[i]);
+	ask->deployments = calloc(total + 1, sizeof(*ask->deployments));
+	if (scratch == NULL || ask->deployments == NULL)
+		return;
+	for (uint32_t i = 0; i < total; i++) {
+		if (rw_view_deployment(core, i, now, scratch,
+				       &ask->deployments[ask->deployment_count]))
+			ask->deployment_count++;
+	}
+}
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void counter(FILE *out, const char *name, const char *help, uint64_t value)
+{
+	head(out, name, "counter", help);
+	fprintf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+static void gauge(FILE *out, const char *name, const char *help, double value)
+{
+	head(out, name, "gauge", help);
+	fprintf(out, "%s %.17g\n", name, value);
+}
+
+static void write_rings(FILE *out, const struct metrics_ask *ask)
+{
+	head(out, "ringwatch_ring_hosts", "gauge", "Hosts enrolled in the ring, by presence.");
+	for (uint32_t i = 0; i < ask->ring_count; i++) {
+		for (int p = 0; p < RW_PRESENCE_COUNT; p++)
+			fprintf(out, "ringwatch_ring_hosts{ring=\"%s\",state=\"%s\"} %" PRIu64 "\n",
+				ask->rings[i].policy.name, rw_presence_name((enum rw_presence)p),
+				ask->rings[i].presence[p]);
+	}
+}
+
+enum run_figure {
+	RUN_VERDICT,
+	RUN_BREAKER,
+	RUN_EXPOSED,
+	RUN_AT_RISK,
+	RUN_FAILED,
+	RUN_OFFLINE,
+	RUN_CRASHED,
+	RUN_OBSERVED,
+	RUN_REQUIRED,
+	RUN_FIGURES
+};
+
+static const struct {
+	const char *name, *help;
+} run_figures[RUN_FIGURES] = {
+	{"ringwatch_verdict", "The verdict for advancing: 1 proceed, 0 hold, -1 abort."},
+	{"ringwatch_breaker_open", "1 while the ring's breaker is open."},
+	{"ringwatch_exposed_hosts", "Hosts exposed to the deployment in this ring."},
+	{"ringwatch_at_risk_hosts", "Exposed hosts heard at least once since their exposure: n."},
+	{"ringwatch_failed_hosts", "Hosts at risk that are offline or have crashed: k."},
+	{"ringwatch_failed_offline_hosts", "Hosts at risk that are offline now."},
+	{"ringwatch_failed_crashed_hosts", "Hosts at risk that have crashed since their exposure."},
+	{"ringwatch_bake_observed_seconds", "Observed time of the current step's bake."},
+	{"ringwatch_bake_required_seconds", "Time that the current step must bake."},
+};
+
+static double run_value(const struct rw_run_summary *run, enum run_figure figure)
+{
+	switch (figure) {
+	case RUN_VERDICT:
+		return run->decision == RW_PROCEED ? 1 : run->decision == RW_HOLD ? 0 : -1;
+	case RUN_BREAKER:
+		return run->breaker_open;
+	case RUN_EXPOSED:
+		return (double)run->exposed;
+	case RUN_AT_RISK:
+		return (double)run->at_risk;
+	case RUN_FAILED:
+		return (double)run->failed;
+	case RUN_OFFLINE:
+		return (double)run->offline;
+	case RUN_CRASHED:
+		return (double)run->crashed;
+	case RUN_OBSERVED:
+		return (double)run->observed_ms / 1000.0;
+	case RUN_REQUIRED:
+		return (double)run->required_ms / 1000.0;
+	case RUN_FIGURES:
+		break;
+	}
+	return 0;
+}
+
+static void write_deployments(FILE *out, const struct metrics_ask *ask)
+{
+	for (enum run_figure figure = RUN_VERDICT; figure < RUN_FIGURES; figure++) {
+		head(out, run_figures[figure].name, "gauge", run_figures[figure].help);
+		for (uint32_t i = 0; i < ask->deployment_count; i++) {
+			const struct rw_deployment_view *view = &ask->deployments[i];
+
+			for (uint32_t k = 0; k < view->row.ring_count; k++)
+				fprintf(out, "%s{deployment=\"%s\",ring=\"%s\"} %.17g\n",
+					run_figures[figure].name, view->row.id, view->runs[k].ring,
+					run_value(&view->runs[k], figure));
+		}
+	}
+}
+
+static void write_reasons(FILE *out, const struct rw_hub_stats *stats)
+{
+	head(out, "ringwatch_frames_rejected_total", "counter",
+	     "Frames that the validator refused, by reason; each ended its session.");
+	for (int i = 1; i < RW_WIRE_ERROR_COUNT; i++)
+		fprintf(out, "ringwatch_frames_rejected_total{reason=\"%s\"} %" PRIu64 "\n",
+			rw_wire_error_name((enum rw_wire_error)i), stats->rejected_frames[i]);
+	head(out, "ringwatch_rejects_sent_total", "counter",
+	     "Sessions refused, by the code that was sent.");
+	for (int i = 1; i < 16; i++) {
+		const char *name = rw_reject_name((Ringwatch__V1__RejectCode)i);
+
+		if (name != NULL)
+			fprintf(out, "ringwatch_rejects_sent_total{code=\"%s\"} %" PRIu64 "\n",
+				name, stats->rejects_sent[i]);
+	}
+}
+
+static void write_sessions(FILE *out, const struct rw_hub_stats *s)
+{
+	gauge(out, "ringwatch_sessions", "Authenticated sessions of sensors now.",
+	      (double)s->sessions);
+	counter(out, "ringwatch_connections_accepted_total", "Connections accepted.", s->accepted);
+	counter(out, "ringwatch_connections_closed_total", "Connections closed.", s->closed);
+	counter(out, "ringwatch_handshakes_total", "TLS handshakes completed.", s->handshakes_ok);
+	counter(out, "ringwatch_handshakes_failed_total", "TLS handshakes refused or broken off.",
+		s->handshakes_failed);
+	counter(out, "ringwatch_sessions_timed_out_total",
+		"Sessions ended because a handshake, a Hello or a frame was not finished in time.",
+		s->sessions_timed_out);
+	counter(out, "ringwatch_frames_total", "Frames received.", s->frames);
+	counter(out, "ringwatch_heartbeats_total", "Heartbeats received.", s->heartbeats);
+	counter(out, "ringwatch_events_received_total", "Events received, without duplicates.",
+		s->events_received);
+	counter(out, "ringwatch_events_duplicate_total", "Events received again and dropped.",
+		s->events_duplicate);
+	counter(out, "ringwatch_events_over_quota_total",
+		"Events beyond a host's quota: counted, not kept.", s->events_over_quota);
+}
+
+static void write_collector(FILE *out, const struct metrics_ask *ask)
+{
+	const struct rw_hub_stats *s = &ask->stats;
+
+	head(out, "ringwatch_build_info", "gauge", "The collector's version; always 1.");
+	fprintf(out, "ringwatch_build_info{version=\"" RW_VERSION "\",wire_schema=\"%d\"} 1\n",
+		RW_WIRE_SCHEMA);
+	gauge(out, "ringwatch_start_time_seconds", "When the collector started, Unix time.",
+	      (double)s->started_wall_ms / 1000.0);
+	gauge(out, "ringwatch_ready",
+	      "1 when past its first offline_after with a store that works.", s->ready);
+	gauge(out, "ringwatch_blind", "1 while verdicts hold because the collector cannot see.",
+	      ask->blind);
+	gauge(out, "ringwatch_loop_lag_seconds",
+	      "Worst lateness of the loop's tick in the last minute.",
+	      (double)s->loop_lag_us_max / 1e6);
+	gauge(out, "ringwatch_store_failed", "1 while the store does not take writes.",
+	      s->store_failed);
+	gauge(out, "ringwatch_store_queue", "Operations waiting for the store's writer.",
+	      (double)s->store.queued);
+	counter(out, "ringwatch_store_operations_total", "Operations committed.",
+		s->store.committed);
+	counter(out, "ringwatch_store_commits_total", "Transactions committed.", s->store.commits);
+	counter(out, "ringwatch_store_failures_total", "Transactions that failed.",
+		s->store.failures);
+	gauge(out, "ringwatch_store_last_commit_seconds", "How long the last commit took.",
+	      (double)s->store.last_commit_us / 1e6);
+}
+
+void rw_get_metrics(struct rw_request *request)
+{
+	rw_autofree struct metrics_ask *ask = calloc(1, sizeof(*ask));
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out;
+
+	if (ask == NULL) {
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	ask->hub = rw_api_hub(request->api);
+	if (!rw_ask_loop(request, ask_metrics, ask))
+		return;
+	rw_autofree struct rw_deployment_view *deployments = ask->deployments;
+	out = open_memstream(&text, &length);
+	if (out == NULL || deployments == NULL) {
+		if (out != NULL)
+			fclose(out);
+		free(text);
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	write_collector(out, ask);
+	write_sessions(out, &ask->stats);
+	write_reasons(out, &ask->stats);
+	write_rings(out, ask);
+	write_deployments(out, ask);
+	if (fclose(out) != 0) {
+		free(text);
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	rw_answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text, length);
+}
+
+/* ---- health ------------------------------------------------------------------------------ */
+
+void rw_get_healthz(struct rw_request *request)
+{
+	struct metrics_ask *ask = calloc(1, sizeof(*ask));
+
+	if (ask == NULL) {
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	ask->hub = rw_api_hub(request->api);
+	if (rw_ask_loop(request, ask_health, ask))
+		rw_answer(request, 200, json_pack("{s:s}", "status", "ok"));
+	free(ask);
+}
+
+void rw_get_readyz(struct rw_request *request)
+{
+	struct metrics_ask *ask = calloc(1, sizeof(*ask));
+
+	if (ask == NULL) {
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	ask->hub = rw_api_hub(request->api);
+	if (rw_ask_loop(request, ask_health, ask)) {
+		if (ask->stats.ready)
+			rw_answer(request, 200, json_pack("{s:s}", "status", "ready"));
+		else
+			rw_answer(request, 503,
+				  json_pack("{s:s, s:s}", "status", "not_ready", "reason",
+					    ask->stats.store_failed ? "store_failed"
+					    : ask->blind            ? ask->blind_reason
+								    : "listening"));
+	}
+	free(ask);
+}
+
+void rw_get_root(struct rw_request *request)
+{
+	rw_answer(request, 200,
+		  json_pack("{s:s, s:s, s:s, s:[s,s,s,s,s,s,s,s,s]}", "service",
+			    "ringwatch-collector", "collector", rw_api_name(request->api),
+			    "version", RW_VERSION, "paths", "/v1/verdict", "/v1/rings", "/v1/hosts",
+			    "/v1/events", "/v1/deployments", "/v1/audit", "/metrics", "/healthz",
+			    "/readyz"));
+}

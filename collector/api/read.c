@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The GETs: each takes copies on the loop, or reads the store, and renders them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/api/internal.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/units.h"
+#include "proto/bootid.h"
+
+enum { HOSTS_SCANNED_A_CALL = 4096 };
+
+static bool is_name(const char *text)
+{
+	return rw_name_is_valid(text, strlen(text));
+}
+
+/* A parameter that must be a name when given; "" when it is not given. */
+static bool name_param(struct rw_request *request, const char *name, const char **out)
+{
+	const char *value = rw_param_value(request, name);
+
+	*out = value == NULL ? "" : value;
+	if (value == NULL || is_name(value))
+		return true;
+	rw_fail(request, 400, "bad_request", "%s: expected " RW_NAME_EXPECTED, name);
+	return false;
+}
+
+static bool number_param(struct rw_request *request, const char *name, uint64_t least,
+			 uint64_t most, uint64_t preset, uint64_t *out)
+{
+	const char *value = rw_param_value(request, name);
+
+	*out = preset;
+	if (value == NULL)
+		return true;
+	if (rw_units_parse_uint(value, out) == 0 && *out >= least && *out <= most)
+		return true;
+	rw_fail(request, 400, "bad_request", "%s: expected a number from %llu to %llu", name,
+		(unsigned long long)least, (unsigned long long)most);
+	return false;
+}
+
+static bool time_param(struct rw_request *request, const char *name, uint64_t *out)
+{
+	const char *value = rw_param_value(request, name);
+
+	*out = 0;
+	if (value == NULL || rw_clock_parse_wall(value, out) == 0)
+		return true;
+	rw_fail(request, 400, "bad_request", "%s: expected a time such as 2024-07-19T04:09:00Z",
+		name);
+	return false;
+}
+
+static bool page_params(struct rw_request *request, uint64_t *limit, uint64_t *cursor)
+{
+	return number_param(request, "limit", 1, RW_LIST_MAX, RW_LIST_DEFAULT, limit) &&
+	       number_param(request, "cursor", 1, INT64_MAX, 0, cursor);
+}
+
+static json_t *cursor_text(uint64_t cursor)
+{
+	return cursor == 0 ? json_string("") : json_sprintf("%llu", (unsigned long long)cursor);
+}
+
+/* ---- verdict -------------------------------------------------------------------- */
+
+struct verdict_ask {
+	const char *deployment, *ring;
+	enum rw_question question;
+	struct rw_verdict *verdict;
+};
+
+static void ask_verdict(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct verdict_ask *ask = context;
+
+	rw_core_verdict(core, ask->deployment, ask->ring, ask->question, now, ask->verdict);
+}
+
+void rw_get_verdict(struct rw_request *request)
+{
+	struct verdict_ask ask = {.question = RW_FOR_ADVANCE};
+	const char *question = rw_param_value(request, "for");
+
+	if (!name_param(request, "deployment", &ask.deployment) ||
+	    !name_param(request, "ring", &ask.ring))
+		return;
+	if (*ask.deployment == '\0' || *ask.ring == '\0') {
+		rw_fail(request, 400, "bad_request", "%s: missing",
+			*ask.deployment == '\0' ? "deployment" : "ring");
+		return;
+	}
+	if (question != NULL && strcmp(question, "enter") == 0)
+		ask.question = RW_FOR_ENTER;
+	else if (question != NULL && strcmp(question, "advance") != 0) {
+		rw_fail(request, 400, "bad_request", "for: expected advance or enter");
+		return;
+	}
+	rw_autofree struct rw_verdict *verdict = calloc(1, sizeof(*verdict));
+	if (verdict == NULL) {
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	ask.verdict = verdict;
+	if (rw_ask_loop(request, ask_verdict, &ask))
+		rw_answer(request, 200, rw_render_verdict(verdict));
+}
+
+/* ---- deployments -------------------------------------------------------------------- */
+
+struct deployments_ask {
+	const char *only; /* a deployment's id, or NULL for all */
+	const char *ring; /* those that go through it and have not ended, or NULL */
+	uint32_t count;
+	bool no_memory;
+	struct rw_deployment_view *views;
+};
+
+static bool goes_through(const struct rw_deployment_row *row, const char *ring)
+{
+	for (uint32_t i = 0; i < row->ring_count; i++) {
+		if (strcmp(row->rings[i], ring) == 0)
+			return row->state == RW_DEPLOYMENT_ACTIVE;
+	}
+	return false;
+}
+
+static void ask_deployments(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct deployments_ask *ask = context;
+	uint32_t total = rw_core_deployment_count(core);
+	int at = ask->only == NULL ? -1 : rw_core_deployment_find(core, ask->only);
+
+	if (ask->only != NULL && at < 0)
+		return;
+	uint32_t first = at < 0 ? 0 : (uint32_t)at;
+	uint32_t end = at < 0 ? total : first + 1;
+	rw_autofree struct rw_verdict *scratch = malloc(sizeof(*scratch));
+	ask->views = calloc(end - first + 1, sizeof(*ask->views));
+	if (scratch == NULL || ask->views == NULL) {
+		ask->no_memory = true;
+		return;
+	}
+	for (uint32_t i = first; i < end; i++) {
+		struct rw_deployment_view *view = &ask->views[ask->count];
+
+		if (!rw_view_deployment(core, i, now, scratch, view))
+			continue;
+		if (ask->ring == NULL || goes_through(&view->row, ask->ring))
+			ask->count++;
+	}
+}
+
+void rw_get_deployments(struct rw_request *request)
+{
+	struct deployments_ask ask = {0};
+	json_t *list;
+
+	if (!rw_ask_loop(request, ask_deployments, &ask))
+		return;
+	rw_autofree struct rw_deployment_view *views = ask.views;
+	if (ask.no_memory) {
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	list = json_array();
+	for (uint32_t i = 0; i < ask.count; i++)
+		json_array_append_new(list, rw_render_deployment(&views[i]));
+	rw_answer(request, 200, json_pack("{s:o}", "deployments", list));
+}
+
+void rw_get_deployment(struct rw_request *request)
+{
+	struct deployments_ask ask = {.only = request->args[0]};
+
+	if (!rw_ask_loop(request, ask_deployments, &ask))
+		return;
+	rw_autofree struct rw_deployment_view *views = ask.views;
+	if (ask.no_memory)
+		rw_answer(request, 500, NULL);
+	else if (ask.count == 0)
+		rw_fail(request, 404, "unknown_deployment", "no deployment '%s'", request->args[0]);
+	else
+		rw_answer(request, request->status == 0 ? 200 : request->status,
+			  rw_render_deployment(&views[0]));
+}
+
+/* ---- rings ------------------------------------------------------------------------------ */
+
+struct rings_ask {
+	const char *only;
+	uint32_t count;
+	struct rw_ring_view views[RW_CORE_RINGS_MAX];
+	struct deployments_ask deployments;
+};
+
+static void ask_rings(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct rings_ask *ask = context;
+	int at = ask->only == NULL ? -1 : rw_core_ring_find(core, ask->only);
+
+	if (ask->only != NULL && at < 0)
+		return;
+	uint32_t first = at < 0 ? 0 : (uint32_t)at;
+	uint32_t end = at < 0 ? rw_core_ring_count(core) : first + 1;
+	for (uint32_t i = first; i < end; i++)
+		rw_core_ring_at(core, i, &ask->views[ask->count++]);
+	ask_deployments(core, now, &ask->deployments);
+}
+
+static json_t *deployments_in(const struct deployments_ask *all, const char *ring)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < all->count; i++) {
+		const struct rw_deployment_view *view = &all->views[i];
+
+		if (!goes_through(&view->row, ring))
+			continue;
+		for (uint32_t k = 0; k < view->row.ring_count; k++) {
+			const struct rw_run_summary *run = &view->runs[k];
+
+			if (strcmp(run->ring, ring) != 0)
+				continue;
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:s, s:s}", "deployment", view->row.id,
+						"state", rw_deployment_state_name(view->row.state),
+						"verdict", rw_decision_name(run->decision),
+						"breaker", run->breaker_open ? "open" : "closed"));
+		}
+	}
+	return list;
+}
+
+static struct rings_ask *look_at_rings(struct rw_request *request, const char *only)
+{
+	struct rings_ask *ask = calloc(1, sizeof(*ask));
+
+	if (ask == NULL) {
+		rw_answer(request, 500, NULL);
+		return NULL;
+	}
+	ask->only = only;
+	bool answered = rw_ask_loop(request, ask_rings, ask);
+	if (answered && ask->deployments.no_memory)
+		rw_answer(request, 500, NULL);
+	if (answered && !ask->deployments.no_memory)
+		return ask;
+	free(ask->deployments.views);
+	free(ask);
+	return NULL;
+}
+
+void rw_get_rings(struct rw_request *request)
+{
+	rw_autofree struct rings_ask *ask = look_at_rings(request, NULL);
+	json_t *list;
+
+	if (ask == NULL)
+		return;
+	list = json_array();
+	for (uint32_t i = 0; i < ask->count; i++)
+		json_array_append_new(
+			list,
+			rw_render_ring(&ask->views[i], deployments_in(&ask->deployments,
+								      ask->views[i].policy.name)));
+	free(ask->deployments.views);
+	rw_answer(request, 200, json_pack("{s:o}", "rings", list));
+}
+
+void rw_get_ring(struct rw_request *request)
+{
+	rw_autofree struct rings_ask *ask = look_at_rings(request, request->args[0]);
+
+	if (ask == NULL)
+		return;
+	if (ask->count == 0)
+		rw_fail(request, 404, "unknown_ring", "no ring '%s' in the policy",
+			request->args[0]);
+	else
+		rw_answer(
+			request, 200,
+			rw_render_ring(&ask->views[0], deployments_in(&ask->deployments,
+								      ask->views[0].policy.name)));
+	free(ask->deployments.views);
+}
+
+/* ---- hosts -------------------------------------------------------------------------------- */
+
+struct hosts_ask {
+	const char *ring;
+	int presence; /* -1: any */
+	rw_host_handle next;
+	uint32_t limit, count;
+	bool end;
+	struct rw_host_row *rows;
+};
+
+/* A part of the hosts a call, so that a list never holds the loop for long. */
+static void ask_hosts(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct hosts_ask *ask = context;
+	uint32_t total = rw_core_host_count(core);
+
+	(void)now;
+	for (uint32_t scanned = 0; scanned < HOSTS_SCANNED_A_CALL; scanned++) {
+		struct rw_host_row *row = &ask->rows[ask->count];
+
+		ask->end = ask->next >= total;
+		if (ask->end || ask->count == ask->limit)
+			return;
+		if (!rw_core_host_at(core, ask->next++, row))
+			continue;
+		if ((*ask->ring == '\0' || strcmp(row->ring, ask->ring) == 0) &&
+		    (ask->presence < 0 || row->presence == (enum rw_presence)ask->presence))
+			ask->count++;
+	}
+}
+
+static bool state_param(struct rw_request *request, int *presence)
+{
+	const char *state = rw_param_value(request, "state");
+
+	*presence = -1;
+	if (state == NULL)
+		return true;
+	for (int i = 0; i < RW_PRESENCE_COUNT; i++) {
+		if (strcmp(state, rw_presence_name((enum rw_presence)i)) == 0) {
+			*presence = i;
+			return true;
+		}
+	}
+	rw_fail(request, 400, "bad_request",
+		"state: expected online, suspect, offline, planned, absent or unknown");
+	return false;
+}
+
+void rw_get_hosts(struct rw_request *request)
+{
+	struct hosts_ask ask = {0};
+	uint64_t limit;
+	uint64_t cursor;
+
+	if (!name_param(request, "ring", &ask.ring) || !state_param(request, &ask.presence) ||
+	    !page_params(request, &limit, &cursor))
+		return;
+	ask.limit = (uint32_t)limit;
+	ask.next = cursor > UINT32_MAX ? UINT32_MAX : (rw_host_handle)cursor;
+	/* One more, because the row behind the last is looked at too. */
+	rw_autofree struct rw_host_row *rows = calloc(limit + 1, sizeof(*rows));
+	ask.rows = rows;
+	if (rows == NULL) {
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	do {
+		if (!rw_ask_loop(request, ask_hosts, &ask))
+			return;
+	} while (!ask.end && ask.count < ask.limit);
+
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < ask.count; i++)
+		json_array_append_new(list, rw_render_host(&rows[i]));
+	rw_answer(request, 200,
+		  json_pack("{s:o, s:o}", "hosts", list, "next_cursor",
+			    cursor_text(ask.end ? 0 : ask.next)));
+}
+
+struct host_ask {
+	const char *host;
+	struct rw_hub *hub;
+	bool found;
+	struct rw_host_row row;
+	struct rw_host_facts facts;
+};
+
+static void ask_host(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct host_ask *ask = context;
+	rw_host_handle handle = rw_core_host_find(core, ask->host);
+
+	(void)now;
+	ask->found = handle != RW_NO_HOST && rw_core_host_at(core, handle, &ask->row);
+	if (ask->found)
+		rw_hub_host_facts(ask->hub, handle, &ask->facts);
+}
+
+static json_t *render_coverage(const struct rw_host_facts *facts)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < facts->coverage_count; i++) {
+		const char *kind = rw_kind_name(facts->coverage[i].kind);
+
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "kind", kind == NULL ? "" : kind,
+						"hook", facts->coverage[i].hook, "reason",
+						facts->coverage[i].reason));
+	}
+	return list;
+}
+
+static int add_transition(void *context, const struct rw_transition_read *row)
+{
+	json_array_append_new(context,
+			      json_pack("{s:o, s:s, s:s, s:s}", "at", rw_json_time(row->at_wall_ms),
+					"from", row->from, "to", row->to, "ring", row->ring));
+	return 0;
+}
+
+void rw_get_host(struct rw_request *request)
+{
+	struct host_ask ask = {.host = request->args[0], .hub = rw_api_hub(request->api)};
+	struct rw_store_reader *reader;
+	json_t *transitions;
+
+	if (!rw_ask_loop(request, ask_host, &ask))
+		return;
+	if (!ask.found) {
+		rw_fail(request, 404, "unknown_host", "no host '%s'", ask.host);
+		return;
+	}
+	reader = rw_api_take_reader(request);
+	if (reader == NULL)
+		return;
+	transitions = json_array();
+	int err = rw_store_reader_transitions(reader, ask.host, 0, RW_HOST_TRANSITIONS,
+					      add_transition, transitions);
+	rw_api_give_reader(request->api, reader);
+	if (err < 0) {
+		json_decref(transitions);
+		rw_fail(request, 503, "unavailable", "the store cannot be read: %s",
+			strerror(-err));
+		return;
+	}
+	json_t *json = rw_render_host(&ask.row);
+	json_t *rest = json_pack("{s:b, s:b, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "known",
+				 ask.facts.known, "connected", ask.facts.connected, "program",
+				 ask.facts.program, "kernel_release", ask.facts.kernel_release,
+				 "architecture", ask.facts.architecture, "pending_events",
+				 (json_int_t)ask.facts.pending_events, "lost_events",
+				 (json_int_t)ask.facts.lost_events, "coverage",
+				 render_coverage(&ask.facts), "transitions", transitions);
+	if (json != NULL && json_object_update(json, rest) != 0) {
+		json_decref(json);
+		json = NULL;
+	}
+	json_decref(rest);
+	rw_answer(request, 200, json);
+}
+
+/* ---- events and audit ------------------------------------------------------------------------ */
+
+/* One row more than asked for tells whether there is another page. */
+struct page {
+	json_t *list;
+	uint64_t limit;
+	uint64_t last;
+	bool more;
+};
+
+static bool page_takes(struct page *page, uint64_t row_id)
+{
+	page->more = json_array_size(page->list) == page->limit;
+	if (!page->more)
+		page->last = row_id;
+	return !page->more;
+}
+
+static int add_event(void *context, const struct rw_event_row *row)
+{
+	struct page *page = context;
+
+	if (!page_takes(page, row->row_id))
+		return 1;
+	return json_array_append_new(page->list, rw_render_event(row)) == 0 ? 0 : -ENOMEM;
+}
+
+static int add_audit(void *context, const struct rw_audit_read *row)
+{
+	struct page *page = context;
+
+	if (!page_takes(page, row->row_id))
+		return 1;
+	return json_array_append_new(
+		       page->list,
+		       json_pack("{s:I, s:o, s:s, s:s, s:s, s:s}", "id", (json_int_t)row->row_id,
+				 "at", rw_json_time(row->at_wall_ms), "actor", row->actor, "action",
+				 row->action, "subject", row->subject, "detail", row->detail)) == 0
+		       ? 0
+		       : -ENOMEM;
+}
+
+static void answer_page(struct rw_request *request, const char *name, struct page *page, int err)
+{
+	if (err >= 0) {
+		rw_answer(request, 200,
+			  json_pack("{s:o, s:o}", name, page->list, "next_cursor",
+				    cursor_text(page->more ? page->last : 0)));
+		return;
+	}
+	json_decref(page->list);
+	rw_fail(request, 503, "unavailable", "the store cannot be read: %s", strerror(-err));
+}
+
+void rw_get_events(struct rw_request *request)
+{
+	struct rw_event_query query = {0};
+	uint64_t limit;
+	struct rw_store_reader *reader;
+	const char *signature = rw_param_value(request, "signature");
+	const char *kind = rw_param_value(request, "kind");
+	Ringwatch__V1__Kind known;
+
+	if (!name_param(request, "host", &query.host) ||
+	    !name_param(request, "ring", &query.ring) ||
+	    !name_param(request, "deployment", &query.deployment) ||
+	    !time_param(request, "since", &query.since_wall_ms) ||
+	    !time_param(request, "until", &query.until_wall_ms) ||
+	    !page_params(request, &limit, &query.cursor))
+		return;
+	if (kind != NULL && rw_kind_parse(kind, &known) != 0) {
+		rw_fail(request, 400, "bad_request", "kind: no such kind of event");
+		return;
+	}
+	query.kind = kind == NULL ? "" : kind;
+	query.signature = signature == NULL ? "" : signature;
+	query.limit = (uint32_t)limit + 1;
+	reader = rw_api_take_reader(request);
+	if (reader == NULL)
+		return;
+	struct page page = {.list = json_array(), .limit = limit};
+	int err = rw_store_reader_events(reader, &query, add_event, &page);
+	rw_api_give_reader(request->api, reader);
+	answer_page(request, "events", &page, err);
+}
+
+void rw_get_audit(struct rw_request *request)
+{
+	uint64_t limit;
+	uint64_t cursor;
+	struct rw_store_reader *reader;
+
+	if (!page_params(request, &limit, &cursor))
+		return;
+	reader = rw_api_take_reader(request);
+	if (reader == NULL)
+		return;
+	struct page page = {.list = json_array(), .limit = limit};
+	int err = rw_store_reader_audit(reader, cursor, (uint32_t)limit + 1, add_audit, &page);
+	rw_api_give_reader(request->api, reader);
+	answer_page(request, "audit", &page, err);
+}

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP API: every field of its contract, and the right refusal for every bad request."""
+
+import json
+import socket
+
+from harness import Site, Tap, equal, wait_until
+
+NUMBER = (int, float)
+# The verdict's shape: name -> type, or a nested shape; a list holds its element's shape.
+VERDICT = {
+    "deployment": str, "ring": str, "for": str, "verdict": str, "reasons": [str], "warnings": [str],
+    "breaker": {"state": str, "grade": str, "rule": str, "opened_at": str,
+                "evidence": [{"host": str, "event": str, "kind": str, "signature": str, "at": str}]},
+    "bake": {"state": str, "step": int, "steps": int, "required_seconds": int, "observed_seconds": int,
+             "remaining_seconds": int, "started_at": str},
+    "hosts": {key: int for key in ("enrolled", "online", "suspect", "offline", "planned", "absent", "unknown",
+                                   "exposed", "unheard", "looping")},
+    "failed": {"hosts": int, "count": int, "ratio": NUMBER, "limit": NUMBER, "lower95": NUMBER,
+               "upper95": NUMBER, "observed_full": int, "certified": bool, "offline": int, "crashed": int,
+               "module_failed": int, "recovered": int},
+    "control": {"hosts": int, "failed": int, "host_hours": NUMBER, "p": NUMBER},
+    "noise": {"expected_natural": NUMBER, "false_trip_probability": NUMBER, "detection_power": NUMBER},
+    "coverage": {"ratio": NUMBER, "minimum": NUMBER},
+    "max_exposed_hosts": int, "last_proved_at": str, "evaluated_at": str,
+}
+
+
+def check_shape(value, shape, where="verdict"):
+    """Exactly these fields, each of its type, never null."""
+    if isinstance(shape, dict):
+        equal(set(value), set(shape), f"fields of {where}")
+        for key, inner in shape.items():
+            check_shape(value[key], inner, f"{where}.{key}")
+    elif isinstance(shape, list):
+        assert isinstance(value, list), f"{where} is {value!r}"
+        for number, item in enumerate(value):
+            check_shape(item, shape[0], f"{where}[{number}]")
+    elif shape is int:
+        assert isinstance(value, int) and not isinstance(value, bool), f"{where} is {value!r}"
+    else:
+        assert isinstance(value, shape), f"{where} is {value!r}"
+
+
+def raw(site, text):
+    """Bytes as they are; the status of the answer, or 0 when there was none."""
+    with socket.create_connection(("127.0.0.1", site.http_port), timeout=15) as conn:
+        conn.sendall(text)
+        reply = conn.recv(4096)
+    return int(reply.split()[1]) if reply.startswith(b"HTTP/") else 0
+
+
+def good(tap, site):
+    with tap.case("unknown deployment and ring: 200, hold, the reasons in order, the full shape"):
+        answer = site.verdict("none", "nowhere")
+        check_shape(answer, VERDICT)
+        equal(answer["verdict"], "hold", "verdict")
+        equal(answer["reasons"][:2], ["unknown_deployment", "unknown_ring"], "reasons")
+        assert answer["evaluated_at"].endswith("Z"), answer["evaluated_at"]
+    with tap.case("a deployment is created once, started once, and shown"):
+        body = {"deployment": "d1", "component": "driver", "version": "1.0", "exposure": "fixed",
+                "match": "none", "rings": ["canary", "wide"]}
+        site.post("/v1/deployments", body, 201)
+        site.post("/v1/deployments", body, 200)
+        equal(site.http("POST", "/v1/deployments", dict(body, version="2")).error, "conflict", "other content")
+        answer = site.verdict("d1")
+        equal((answer["verdict"], "not_started" in answer["reasons"]), ("hold", True), "before the start")
+        refused = site.http("POST", "/v1/deployments/d1/rings/wide/start", {"step": 1})
+        equal(refused.status, 409, "the second ring first")
+        assert "previous_ring_not_passed" in refused.json["error"]["reasons"], refused.json
+        site.post("/v1/deployments/d1/rings/canary/start", {"step": 1})
+        site.post("/v1/deployments/d1/rings/canary/start", {"step": 1})
+        starts = [r for r in site.get("/v1/audit")["audit"] if r["action"] == "deploy_start"]
+        equal(len(starts), 1, "starts in the audit")
+        equal(starts[0]["actor"], "operator", "actor")
+        check_shape(site.verdict("d1"), VERDICT)
+        check_shape(site.verdict("d1", question="enter"), VERDICT)
+        equal(site.get("/v1/deployments/d1")["rings"][0]["exposed"], 5, "exposed")
+    with tap.case("lists page without loss or repetition"):
+        seen, cursor = [], ""
+        while True:
+            page = site.get("/v1/hosts?limit=2" + (f"&cursor={cursor}" if cursor else ""))
+            seen += [row["host"] for row in page["hosts"]]
+            cursor = page["next_cursor"]
+            if not cursor:
+                break
+        equal(len(seen), 5, "hosts")
+        equal(len(set(seen)), 5, "distinct hosts")
+    with tap.case("health, readiness and metrics answer without a token"):
+        equal(site.http("GET", "/healthz", token=None).json, {"status": "ok"}, "healthz")
+        wait_until("readiness", lambda: site.http("GET", "/readyz", token=None).status == 200)
+        text = site.http("GET", "/metrics", token=None).body.decode()
+        for line in text.splitlines():
+            assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2, line
+        names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+        used = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
+        equal(used - names, set(), "series without a type")
+        assert "ringwatch_verdict" in used and "ringwatch_ring_hosts" in used, used
+        assert "host=" not in text, "a series per host"
+    with tap.case("withdraw needs an operator and a reason, and holds from then on"):
+        equal(site.http("POST", "/v1/deployments/d1/withdraw", {"reason": "x"}, token="rollout").status, 403,
+              "rollout token")
+        site.post("/v1/deployments/d1/withdraw", {"reason": "bad firmware"})
+        answer = site.verdict("d1")
+        equal((answer["verdict"], answer["reasons"][0]), ("hold", "withdrawn"), "verdict")
+        equal(site.get("/v1/deployments/d1")["reason"], "bad firmware", "reason")
+
+
+def bad(tap, site):
+    create = {"deployment": "d2", "component": "driver", "version": "1", "exposure": "fixed",
+              "match": "none", "rings": ["canary"]}
+    refusals = [
+        ("no token", "GET", "/v1/rings", None, {"token": None}, 401),
+        ("a wrong token", "GET", "/v1/rings", None, {"token": "nonsense"}, 401),
+        ("a read token that acts", "POST", "/v1/deployments", create, {"token": "read"}, 403),
+        ("a token in the URL", "GET", "/v1/rings?token=abc", None, {}, 400),
+        ("an unknown path", "GET", "/v2/rings", None, {}, 404),
+        ("a path that is almost one", "GET", "/v1/rings/", None, {}, 404),
+        ("a wildcard as a name", "GET", "/v1/rings/*", None, {}, 404),
+        ("an unknown ring", "GET", "/v1/rings/nowhere", None, {}, 404),
+        ("an unknown host", "GET", "/v1/hosts/nobody", None, {}, 404),
+        ("an unknown deployment", "GET", "/v1/deployments/none", None, {}, 404),
+        ("a wrong method", "DELETE", "/v1/rings", None, {}, 405),
+        ("POST where only GET is", "POST", "/v1/rings", {}, {}, 405),
+        ("an unknown parameter", "GET", "/v1/hosts?colour=red", None, {}, 400),
+        ("a repeated parameter", "GET", "/v1/hosts?ring=a&ring=b", None, {}, 400),
+        ("a missing parameter", "GET", "/v1/verdict?ring=canary", None, {}, 400),
+        ("a wildcard parameter", "GET", "/v1/verdict?deployment=*&ring=canary", None, {}, 400),
+        ("a question that is none", "GET", "/v1/verdict?deployment=d&ring=r&for=fun", None, {}, 400),
+        ("a limit of zero", "GET", "/v1/hosts?limit=0", None, {}, 400),
+        ("a limit beyond the most", "GET", "/v1/hosts?limit=1001", None, {}, 400),
+        ("a cursor that is none", "GET", "/v1/events?cursor=abc", None, {}, 400),
+        ("a state that is none", "GET", "/v1/hosts?state=dead", None, {}, 400),
+        ("a kind that is none", "GET", "/v1/events?kind=sneeze", None, {}, 400),
+        ("a time that is none", "GET", "/v1/events?since=yesterday", None, {}, 400),
+        ("a body that is no JSON", "POST", "/v1/deployments", None, {"raw": b"{"}, 400),
+        ("a body that is no object", "POST", "/v1/deployments", None, {"raw": b"[]"}, 400),
+        ("a body with a field twice", "POST", "/v1/deployments/d1/finish", None, {"raw": b'{"a":1,"a":2}'}, 400),
+        ("a missing field", "POST", "/v1/deployments", {k: v for k, v in create.items() if k != "version"}, {}, 400),
+        ("an unknown field", "POST", "/v1/deployments", dict(create, colour="red"), {}, 400),
+        ("a field of another type", "POST", "/v1/deployments", dict(create, rings="canary"), {}, 400),
+        ("a null", "POST", "/v1/deployments", dict(create, version=None), {}, 400),
+        ("a wildcard as a deployment", "POST", "/v1/deployments", dict(create, deployment="*"), {}, 400),
+        ("an exposure that is none", "POST", "/v1/deployments", dict(create, exposure="most"), {}, 400),
+        ("a ring that the policy has not", "POST", "/v1/deployments", dict(create, rings=["nowhere"]), {}, 400),
+        ("one ring twice", "POST", "/v1/deployments", dict(create, rings=["canary", "canary"]), {}, 400),
+        ("no ring", "POST", "/v1/deployments", dict(create, rings=[]), {}, 400),
+        ("a step that is none", "POST", "/v1/deployments/d1/rings/canary/start", {"step": 0}, {}, 400),
+        ("a step as text", "POST", "/v1/deployments/d1/rings/canary/start", {"step": "1"}, {}, 400),
+        ("a start of nothing", "POST", "/v1/deployments/none/rings/canary/start", {"step": 1}, {}, 404),
+        ("an empty reason", "POST", "/v1/deployments/d1/withdraw", {"reason": ""}, {}, 400),
+        ("a body of another type", "POST", "/v1/deployments", create,
+         {"headers": {"Content-Type": "text/plain"}}, 415),
+        ("a body that is too large", "POST", "/v1/deployments", None, {"raw": b" " * 70000}, 413),
+        ("a Host header of another server", "GET", "/v1/rings", None, {"headers": {"Host": "evil.example"}}, 421),
+    ]
+    for name, method, path, body, options, status in refusals:
+        with tap.case(f"{name}: {status} in the error's shape"):
+            answer = site.http(method, path, body, **options)
+            equal(answer.status, status, answer.body[:200])
+            error = answer.json["error"]
+            assert error["code"] and error["message"] and "\n" not in error["message"], error
+    with tap.case("an unknown field is refused by its name"):
+        answer = site.http("POST", "/v1/deployments", dict(create, colour="red"))
+        assert answer.json["error"]["message"].startswith("colour:"), answer.json
+    with tap.case("a request that is no HTTP, and one with a huge head, hurt nobody"):
+        assert raw(site, b"\x16\x03\x01 nonsense\r\n\r\n") in (0, 400), "nonsense"
+        assert raw(site, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 60000 + b"\r\n\r\n") in (0, 400, 413, 431, 414), "head"
+        equal(site.http("GET", "/healthz", token=None).status, 200, "healthz")
+    with tap.case("200 idle connections leave the others served"):
+        idle = [socket.create_connection(("127.0.0.1", site.http_port)) for _ in range(200)]
+        equal(site.http("GET", "/v1/rings").status, 200, "rings")
+        for conn in idle:
+            conn.close()
+    with tap.case("nothing of all this was kept"):
+        equal([d["deployment"] for d in site.get("/v1/deployments")["deployments"]], ["d1"], "deployments")
+
+
+def main():
+    tap = Tap()
+    with Site(tap, rings={"canary": {"bake": "1h"}, "wide": {"bake": "1h"}}) as site:
+        site.start_collector()
+        site.start_fleet(hosts=5)
+        wait_until("five hosts", lambda: len(site.hosts_in("online")) == 5)
+        good(tap, site)
+        bad(tap, site)
+        with tap.case("the command and the API say the same"):
+            shown = json.loads(site.ask("verdict", "--deployment", "d1", "--ring", "canary", "--json").stdout)
+            check_shape(shown, VERDICT)
+    tap.finish()
+
+
+if __name__ == "__main__":
+    main()
