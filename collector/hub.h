@@ -35,8 +35,8 @@ uint64_t rw_hub_audit(struct rw_hub *hub, const struct rw_audit_row *row);
 
 /* What a host said of itself in its last Hello since this collector started. */
 struct rw_host_facts {
-	bool known;                /* false: not heard since the start; the rest is empty */
-	bool connected;            /* has a session now */
+	bool known;     /* false: not heard since the start; the rest is empty */
+	bool connected; /* has a session now */
 	char program[65];
 	char kernel_release[129];
 	char architecture[33];
@@ -44,7 +44,7 @@ struct rw_host_facts {
 	uint32_t coverage_count;
 	struct {
 		Ringwatch__V1__Kind kind;
-		char hook[65];
+		char hook[161];
 		char reason[161];
 	} coverage[16];
 };
@@ -54,17 +54,17 @@ void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_f
 /* What /metrics and /healthz show of the collector itself. A copy, taken on the loop. */
 struct rw_hub_stats {
 	uint64_t started_wall_ms;
-	uint64_t loop_lag_us_max;      /* worst lateness of the tick in the last minute */
-	uint64_t sessions;             /* authenticated now */
+	uint64_t loop_lag_us_max; /* worst lateness of the tick in the last minute */
+	uint64_t sessions;        /* authenticated now */
 	uint64_t handshakes_ok, handshakes_failed;
 	uint64_t accepted, closed;
 	uint64_t frames, heartbeats, events_received, events_duplicate, events_over_quota;
 	uint64_t rejected_frames[RW_WIRE_ERROR_COUNT]; /* by rw_wire_error_name */
 	uint64_t rejects_sent[16];                     /* by rw_reject_name; index = code */
-	uint64_t sessions_timed_out;   /* handshake, Hello or a frame not finished in time */
+	uint64_t sessions_timed_out; /* handshake, Hello or a frame not finished in time */
 	struct rw_store_stats store;
 	bool store_failed;
-	bool ready;                    /* past the first offline_after, store writable */
+	bool ready; /* past the first offline_after, store writable */
 };
 /* Only from within an rw_hub_fn. */
 void rw_hub_stats(struct rw_hub *hub, struct rw_hub_stats *out);

@@ -27,8 +27,11 @@
 #include "proto/ringwatch.pb-c.h"
 
 enum {
-	RW_STORE_SCHEMA = 1,        /* PRAGMA user_version, matched exactly */
-	RW_STORE_QUEUE_MAX = 65536, /* operations waiting for the writer */
+	RW_STORE_SCHEMA = 1, /* PRAGMA user_version, matched exactly */
+	RW_STORE_QUEUE_MAX =
+		65536, /* operations waiting for the writer, before events are refused */
+	RW_STORE_QUEUE_BYTES = 64 << 20, /* of memory, likewise */
+	RW_STORE_CHANGES_MAX = 4000000,  /* before changes are refused, too */
 	RW_STORE_BATCH_MAX = 1000,
 	RW_STORE_ERROR_BYTES = 256,
 };
@@ -49,8 +52,9 @@ struct rw_store_callbacks { /* called on the writer's thread */
  * `retention_ms`: events older than that, of no active deployment, are removed
  * by and by; 0 = kept.
  */
-int rw_store_open(const char *path, uint64_t retention_ms, const struct rw_store_callbacks *callbacks,
-                  struct rw_store **out, char error[RW_STORE_ERROR_BYTES]);
+int rw_store_open(const char *path, uint64_t retention_ms,
+		  const struct rw_store_callbacks *callbacks, struct rw_store **out,
+		  char error[RW_STORE_ERROR_BYTES]);
 /* Commits what is queued, stops the writer, closes. */
 void rw_store_close(struct rw_store *store);
 
@@ -62,23 +66,39 @@ struct rw_store_loader {
 	void *context;
 	int (*row)(void *context, const struct rw_change *row);
 	/* The high-water mark of a host's spool. */
-	int (*spool)(void *context, const char *host, const uint8_t spool_id[16], uint64_t sequence);
+	int (*spool)(void *context, const char *host, const uint8_t spool_id[16],
+		     uint64_t sequence);
 };
 int rw_store_load(struct rw_store *store, const struct rw_store_loader *loader,
-                  char error[RW_STORE_ERROR_BYTES]);
+		  char error[RW_STORE_ERROR_BYTES]);
 
 /* ---- from the loop thread; each returns its sequence, 0 when the queue is full ---- */
+
+/*
+ * Whether `events` more events are taken. Changes and audit rows are taken
+ * beyond that, up to RW_STORE_CHANGES_MAX: starting a deployment on a large ring
+ * makes a row a host in one call.
+ */
+bool rw_store_has_room(const struct rw_store *store, uint32_t events);
+
+/*
+ * What is pushed between begin and end reaches the disk in one transaction or
+ * not at all: an event with the crash that it made, an act with all its rows.
+ * May be nested.
+ */
+void rw_store_group_begin(struct rw_store *store);
+void rw_store_group_end(struct rw_store *store);
 
 uint64_t rw_store_push_change(struct rw_store *store, const struct rw_change *change);
 
 struct rw_store_event {
 	const char *host;
 	const char *ring;
-	const uint8_t *spool_id;           /* 16 bytes */
+	const uint8_t *spool_id; /* 16 bytes */
 	const Ringwatch__V1__Event *event;
-	uint64_t at_wall_ms;               /* by the collector's clock */
+	uint64_t at_wall_ms; /* by the collector's clock */
 	uint64_t received_wall_ms;
-	bool over_quota;                   /* only counted: one row a host and kind, and the high-water mark */
+	bool over_quota; /* only counted: one row a host and kind, and the high-water mark */
 };
 /* Also raises the high-water mark of (host, spool) to event->sequence, in the same transaction. */
 uint64_t rw_store_push_event(struct rw_store *store, const struct rw_store_event *event);
@@ -93,18 +113,19 @@ struct rw_audit_row {
 uint64_t rw_store_push_audit(struct rw_store *store, const struct rw_audit_row *row);
 
 struct rw_store_stats {
-	uint64_t queued;          /* waiting now */
+	uint64_t queued; /* waiting now */
 	uint64_t pushed, committed;
 	uint64_t commits;
 	uint64_t failures;
-	uint64_t last_commit_us;  /* how long the last commit took */
+	uint64_t last_commit_us; /* how long the last commit took */
 };
 void rw_store_stats(const struct rw_store *store, struct rw_store_stats *out);
 
 /* ---- reading, from any thread; one reader belongs to one thread ---- */
 
 struct rw_store_reader;
-int rw_store_reader_open(const char *path, struct rw_store_reader **out, char error[RW_STORE_ERROR_BYTES]);
+int rw_store_reader_open(const char *path, struct rw_store_reader **out,
+			 char error[RW_STORE_ERROR_BYTES]);
 void rw_store_reader_close(struct rw_store_reader *reader);
 
 /* Empty or 0 fields do not filter. Newest first; `cursor` = rows with a smaller row id only. */
@@ -127,22 +148,25 @@ struct rw_event_row {
 };
 /* The row lives during the callback; a value other than 0 stops. */
 int rw_store_reader_events(struct rw_store_reader *reader, const struct rw_event_query *query,
-                           int (*row)(void *context, const struct rw_event_row *row), void *context);
+			   int (*row)(void *context, const struct rw_event_row *row),
+			   void *context);
 
 struct rw_audit_read {
 	uint64_t row_id, at_wall_ms;
 	const char *actor, *action, *subject, *detail;
 };
 int rw_store_reader_audit(struct rw_store_reader *reader, uint64_t cursor, uint32_t limit,
-                          int (*row)(void *context, const struct rw_audit_read *row), void *context);
+			  int (*row)(void *context, const struct rw_audit_read *row),
+			  void *context);
 
 /* Presence transitions of a host, newest first. */
 struct rw_transition_read {
 	uint64_t row_id, at_wall_ms;
 	const char *host, *ring, *from, *to;
 };
-int rw_store_reader_transitions(struct rw_store_reader *reader, const char *host, uint64_t cursor, uint32_t limit,
-                                int (*row)(void *context, const struct rw_transition_read *row),
-                                void *context);
+int rw_store_reader_transitions(struct rw_store_reader *reader, const char *host, uint64_t cursor,
+				uint32_t limit,
+				int (*row)(void *context, const struct rw_transition_read *row),
+				void *context);
 
 #endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the collector keeps of each host beside the judgement: its session,
+ * what it said of itself, how far its spools have been received, its quota of
+ * events. By rw_host_handle; the loop's thread only.
+ */
+#ifndef RINGWATCH_INGEST_HOSTS_H
+#define RINGWATCH_INGEST_HOSTS_H
+
+#include "collector/hub.h"
+#include "proto/limits.h"
+
+enum { RW_HOST_SPOOLS_MAX = 8 }; /* the longest unused is forgotten */
+
+struct rw_session;
+struct rw_host_said;
+
+/* How far one spool has come: `committed` is on disk, `received` at least queued. */
+struct rw_spool_mark {
+	struct rw_spool_mark *next;
+	uint8_t id[16];
+	uint64_t received;
+	uint64_t committed;
+};
+
+struct rw_host_entry {
+	struct rw_session *session;  /* the live one, or NULL */
+	struct rw_host_said *said;   /* by its last Hello since the start, or NULL */
+	struct rw_spool_mark *marks; /* last used first */
+	uint64_t quota_filled_ms;    /* boot clock */
+	uint64_t quota_milli;        /* thousandths of an event that it may still send */
+};
+
+struct rw_hosts;
+
+struct rw_hosts *rw_hosts_new(void);
+void rw_hosts_free(struct rw_hosts *hosts);
+/* The entry, made when there is none yet; NULL: no memory. Valid until the next call. */
+struct rw_host_entry *rw_hosts_at(struct rw_hosts *hosts, rw_host_handle host);
+
+/* NULL when it is not known. */
+struct rw_spool_mark *rw_spool_mark_find(struct rw_host_entry *entry, const uint8_t id[16]);
+/* Found or made, and moved to the front; NULL: no memory. */
+struct rw_spool_mark *rw_spool_mark_use(struct rw_host_entry *entry, const uint8_t id[16]);
+
+/* Takes one event from the host's quota; false: it is used up. */
+bool rw_quota_take(struct rw_host_entry *entry, uint64_t burst, uint64_t per_second,
+		   uint64_t boot_ms);
+
+/* Packed: a million hosts say these things. NULL: no memory. */
+struct rw_host_said *rw_host_said_new(const Ringwatch__V1__Hello *hello);
+void rw_host_said_free(struct rw_host_said *said);
+void rw_host_said_heartbeat(struct rw_host_said *said, const Ringwatch__V1__Heartbeat *heartbeat);
+/* Fills all but `connected`. */
+void rw_host_said_facts(const struct rw_host_said *said, struct rw_host_facts *out);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writing connection below store.h: the only code that changes the
+ * database file. It knows tables, and nothing of queues or threads.
+ *
+ * One thread at a time. Writes stand between rw_journal_begin() and
+ * rw_journal_commit(); all return 0 or negative errno, and after an error only
+ * rw_journal_rollback() is left to do.
+ */
+#ifndef RINGWATCH_STORE_JOURNAL_H
+#define RINGWATCH_STORE_JOURNAL_H
+
+#include "collector/store/store.h"
+
+struct rw_journal;
+
+/* Texts of an event, in the order of the columns. */
+enum rw_event_text {
+	RW_EVENT_HOST,
+	RW_EVENT_RING,
+	RW_EVENT_KIND,
+	RW_EVENT_SEVERITY,
+	RW_EVENT_SOURCE,
+	RW_EVENT_BOOT_ID,
+	RW_EVENT_COMM,
+	RW_EVENT_SIGNATURE,
+	RW_EVENT_SYMBOL,
+	RW_EVENT_MODULE,
+	RW_EVENT_DETAIL,
+	RW_EVENT_STACK,
+	RW_EVENT_TEXT_COUNT
+};
+
+struct rw_journal_event {
+	const char *text[RW_EVENT_TEXT_COUNT];
+	uint8_t spool_id[16];
+	uint64_t sequence;
+	uint64_t at_wall_ms, received_wall_ms, host_wall_ms;
+	uint64_t boot_order, boot_ms;
+	uint32_t cpu, pid, count;
+	int32_t error;
+	bool over_quota;
+};
+
+/* As rw_store_open(); takes the lock file and checks the database. */
+int rw_journal_open(const char *path, struct rw_journal **out, char error[RW_STORE_ERROR_BYTES]);
+void rw_journal_close(struct rw_journal *journal);
+
+int rw_journal_load(struct rw_journal *journal, const struct rw_store_loader *loader,
+		    char error[RW_STORE_ERROR_BYTES]);
+
+int rw_journal_begin(struct rw_journal *journal);
+int rw_journal_commit(struct rw_journal *journal);
+void rw_journal_rollback(struct rw_journal *journal);
+
+int rw_journal_put_host(struct rw_journal *journal, uint64_t at_wall_ms,
+			const struct rw_host_row *row);
+int rw_journal_put_deployment(struct rw_journal *journal, const struct rw_deployment_row *row);
+int rw_journal_put_run(struct rw_journal *journal, const struct rw_run_row *row);
+int rw_journal_put_exposure(struct rw_journal *journal, const struct rw_exposure_row *row);
+int rw_journal_put_evidence(struct rw_journal *journal, const struct rw_evidence_row *row);
+int rw_journal_clear_evidence(struct rw_journal *journal, const struct rw_run_row *run);
+int rw_journal_put_event(struct rw_journal *journal, const struct rw_journal_event *event);
+int rw_journal_put_audit(struct rw_journal *journal, const struct rw_audit_row *row);
+
+/*
+ * Removes events and presence transitions from before `before_wall_ms`, a
+ * bounded piece at a time; events of hosts that an active deployment has
+ * exposed stay. *cursor starts at 0 and comes back 0 when all is swept. In a
+ * transaction of its own.
+ */
+int rw_journal_sweep(struct rw_journal *journal, uint64_t before_wall_ms, uint64_t *cursor);
+
+/* One line for the last error of this connection; lives until its next call. */
+const char *rw_journal_error(struct rw_journal *journal);
+
+/* Negative errno for a result code of SQLite. Also used by the reader. */
+int rw_journal_errno(int sqlite_code);
+
+#endif

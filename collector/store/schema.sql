@@ -1,0 +1,147 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The collector's tables, schema RW_STORE_SCHEMA (store.h). A change of any line is a new number.
+-- Times are wall-clock milliseconds, 0 = has not happened. Unsigned 64-bit
+-- numbers of hosts (boot_order, boot_ms) are kept bit for bit in signed ones.
+
+-- A host as it is now; row_id is the order of enrolment.
+CREATE TABLE hosts (
+  row_id INTEGER PRIMARY KEY,
+  host TEXT NOT NULL UNIQUE,
+  ring TEXT NOT NULL,
+-- enum rw_presence
+  presence INTEGER NOT NULL,
+  boot_id BLOB NOT NULL,
+  boot_order INTEGER NOT NULL,
+  since_wall_ms INTEGER NOT NULL,
+  heard_wall_ms INTEGER NOT NULL,
+  goodbye INTEGER NOT NULL,
+  back_by_wall_ms INTEGER NOT NULL
+) STRICT;
+
+-- The journal of presence: one row each time that it changed.
+CREATE TABLE transitions (
+  row_id INTEGER PRIMARY KEY,
+  at_wall_ms INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  ring TEXT NOT NULL,
+  was INTEGER NOT NULL,
+  is_now INTEGER NOT NULL
+) STRICT;
+CREATE INDEX transitions_by_host ON transitions (host);
+
+CREATE TABLE deployments (
+  row_id INTEGER PRIMARY KEY,
+  deployment TEXT NOT NULL UNIQUE,
+  component TEXT NOT NULL,
+  version TEXT NOT NULL,
+  exposure INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  created_wall_ms INTEGER NOT NULL,
+  ended_wall_ms INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+-- names in rollout order, parted by single spaces (a name holds none)
+  rings TEXT NOT NULL
+) STRICT;
+
+-- A deployment in one ring: bake and breaker.
+CREATE TABLE runs (
+  deployment TEXT NOT NULL,
+  ring TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  started_wall_ms INTEGER NOT NULL,
+  target INTEGER NOT NULL,
+  observed_ms INTEGER NOT NULL,
+  breaker_open INTEGER NOT NULL,
+  rule INTEGER NOT NULL,
+  grade INTEGER NOT NULL,
+  opened_wall_ms INTEGER NOT NULL,
+  opened_failed INTEGER NOT NULL,
+  opened_at_risk INTEGER NOT NULL,
+  PRIMARY KEY (deployment, ring)
+) STRICT, WITHOUT ROWID;
+
+-- host before ring: whether a host is exposed to a deployment is asked for each event that is listed
+CREATE TABLE exposures (
+  deployment TEXT NOT NULL,
+  host TEXT NOT NULL,
+  ring TEXT NOT NULL,
+  boot_order INTEGER NOT NULL,
+  boot_ms INTEGER NOT NULL,
+  alive INTEGER NOT NULL,
+  heard INTEGER NOT NULL,
+  crashed INTEGER NOT NULL,
+  recovered INTEGER NOT NULL,
+  acknowledged INTEGER NOT NULL,
+  PRIMARY KEY (deployment, host, ring)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evidence (
+  row_id INTEGER PRIMARY KEY,
+  deployment TEXT NOT NULL,
+  ring TEXT NOT NULL,
+  host TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  event TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  at_wall_ms INTEGER NOT NULL,
+  UNIQUE (deployment, ring, host, kind)
+) STRICT;
+
+CREATE TABLE events (
+  row_id INTEGER PRIMARY KEY,
+  host TEXT NOT NULL,
+  ring TEXT NOT NULL,
+  spool_id BLOB NOT NULL,
+  sequence INTEGER NOT NULL,
+  at_wall_ms INTEGER NOT NULL,
+  received_wall_ms INTEGER NOT NULL,
+-- what the host's own clock said; never trusted
+  host_wall_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  source TEXT NOT NULL,
+  boot_id TEXT NOT NULL,
+  boot_order INTEGER NOT NULL,
+  boot_ms INTEGER NOT NULL,
+  cpu INTEGER NOT NULL,
+  pid INTEGER NOT NULL,
+  error INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  comm TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  symbol TEXT NOT NULL,
+  module TEXT NOT NULL,
+  detail TEXT NOT NULL,
+-- frames parted by newlines
+  stack TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_by_host ON events (host);
+CREATE INDEX events_by_signature ON events (signature);
+
+-- Which row of events counts what a host sent beyond its quota, by kind and day.
+CREATE TABLE overflows (
+  host TEXT NOT NULL,
+  kind TEXT NOT NULL,
+-- received_wall_ms / 86400000
+  day INTEGER NOT NULL,
+  event_row_id INTEGER NOT NULL,
+  PRIMARY KEY (host, kind, day)
+) STRICT, WITHOUT ROWID;
+
+-- High-water marks: every event of that spool up to `sequence` is in the store.
+CREATE TABLE spools (
+  host TEXT NOT NULL,
+  spool_id BLOB NOT NULL,
+  sequence INTEGER NOT NULL,
+  used_wall_ms INTEGER NOT NULL,
+  PRIMARY KEY (host, spool_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+  row_id INTEGER PRIMARY KEY,
+  at_wall_ms INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;

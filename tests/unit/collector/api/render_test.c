@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every documented field, of its type, never null, and the figures that it carries. */
+#include "tests/unit/collector/api/fixture.h"
+
+#include <math.h>
+
+#include "collector/api/internal.h"
+
+/* Exactly these fields; releases nothing. */
+static void has_fields(const json_t *json, const char *const *names)
+{
+	size_t count = 0;
+
+	assert_non_null(json);
+	for (; names[count] != NULL; count++) {
+		const json_t *value = json_object_get(json, names[count]);
+
+		if (value == NULL || json_is_null(value))
+			fail_msg("no field %s", names[count]);
+	}
+	assert_int_equal(json_object_size(json), count);
+}
+#define HAS_FIELDS(json, ...) has_fields(json, (const char *const[]){__VA_ARGS__, NULL})
+
+static json_t *at(const json_t *json, const char *first, const char *second)
+{
+	json_t *inner = json_object_get(json, first);
+
+	return second == NULL ? inner : json_object_get(inner, second);
+}
+
+static json_int_t integer_at(const json_t *json, const char *first, const char *second)
+{
+	assert_true(json_is_integer(at(json, first, second)));
+	return json_integer_value(at(json, first, second));
+}
+
+static void real_is(const json_t *json, const char *first, const char *second, double expected)
+{
+	double value = json_number_value(at(json, first, second));
+
+	assert_true(json_is_real(at(json, first, second)));
+	assert_true(fabs(value - expected) < 1e-9);
+}
+
+static void text_is(const json_t *json, const char *first, const char *second, const char *text)
+{
+	assert_string_equal(json_string_value(at(json, first, second)), text);
+}
+
+static void test_an_empty_verdict_has_every_field(void **state)
+{
+	static const struct rw_verdict empty = {.decision = RW_HOLD};
+	json_t *json = rw_render_verdict(&empty);
+
+	(void)state;
+	HAS_FIELDS(json, "deployment", "ring", "for", "verdict", "reasons", "warnings", "breaker",
+		   "bake", "hosts", "failed", "control", "noise", "coverage", "max_exposed_hosts",
+		   "last_proved_at", "evaluated_at");
+	HAS_FIELDS(at(json, "breaker", NULL), "state", "grade", "rule", "opened_at", "evidence");
+	HAS_FIELDS(at(json, "bake", NULL), "state", "step", "steps", "required_seconds",
+		   "observed_seconds", "remaining_seconds", "started_at");
+	HAS_FIELDS(at(json, "hosts", NULL), "enrolled", "online", "suspect", "offline", "planned",
+		   "absent", "unknown", "exposed", "unheard", "looping");
+	HAS_FIELDS(at(json, "failed", NULL), "hosts", "count", "ratio", "limit", "lower95",
+		   "upper95", "observed_full", "certified", "offline", "crashed", "module_failed",
+		   "recovered");
+	HAS_FIELDS(at(json, "control", NULL), "hosts", "failed", "host_hours", "p");
+	HAS_FIELDS(at(json, "noise", NULL), "expected_natural", "false_trip_probability",
+		   "detection_power");
+	HAS_FIELDS(at(json, "coverage", NULL), "ratio", "minimum");
+	json_decref(json);
+}
+
+static void test_what_is_not_computed_is_neutral(void **state)
+{
+	static const struct rw_verdict empty = {.decision = RW_HOLD};
+	json_t *json = rw_render_verdict(&empty);
+
+	(void)state;
+	real_is(json, "failed", "ratio", 0.0);
+	real_is(json, "failed", "lower95", 0.0);
+	real_is(json, "failed", "upper95", 1.0);
+	assert_true(json_is_false(at(json, "failed", "certified")));
+	assert_int_equal(integer_at(json, "failed", "observed_full"), 0);
+	assert_int_equal(integer_at(json, "failed", "module_failed"), 0);
+	assert_int_equal(integer_at(json, "hosts", "looping"), 0);
+	real_is(json, "control", "p", 1.0);
+	real_is(json, "control", "host_hours", 0.0);
+	real_is(json, "noise", "detection_power", 0.0);
+	real_is(json, "coverage", "ratio", 1.0);
+	text_is(json, "last_proved_at", NULL, "");
+	text_is(json, "breaker", "opened_at", "");
+	text_is(json, "bake", "started_at", "");
+	text_is(json, "evaluated_at", NULL, "");
+	json_decref(json);
+}
+
+static struct rw_verdict *full_verdict(void)
+{
+	static struct rw_verdict v;
+
+	v = (struct rw_verdict){
+		.deployment = "d",
+		.ring = "canary",
+		.question = RW_FOR_ENTER,
+		.decision = RW_ABORT,
+		.reason_count = 2,
+		.reasons = {RW_REASON_BLIND, RW_REASON_BAKE_INCOMPLETE},
+		.warning_count = 1,
+		.warnings = {RW_WARNING_OVERLAP},
+		.breaker_open = true,
+		.grade = RW_GRADE_LIMIT,
+		.rule = RW_RULE_CRASHED,
+		.opened_wall_ms = UINT64_C(1721362140000),
+		.evidence_count = 1,
+		.bake = RW_BAKE_PAUSED,
+		.step = 2,
+		.steps = 4,
+		.required_ms = 3600000,
+		.observed_ms = 1799001,
+		.started_wall_ms = UINT64_C(1721362140123),
+		.enrolled = 21,
+		.presence = {[RW_UNKNOWN] = 1,
+			     [RW_ONLINE] = 2,
+			     [RW_SUSPECT] = 3,
+			     [RW_OFFLINE] = 4,
+			     [RW_PLANNED] = 5,
+			     [RW_ABSENT] = 6},
+		.exposed = 20,
+		.unheard = 1,
+		.at_risk = 19,
+		.failed = 4,
+		.limit_ppm = 1000,
+		.offline = 3,
+		.crashed = 2,
+		.recovered = 1,
+		.covered = 5,
+		.min_coverage_ppm = 950000,
+		.max_exposed_hosts = 7,
+		.evaluated_wall_ms = UINT64_C(1721362140000),
+	};
+	snprintf(v.evidence[0].host, sizeof(v.evidence[0].host), "web-17");
+	snprintf(v.evidence[0].event, sizeof(v.evidence[0].event), "web-17/5f/7");
+	snprintf(v.evidence[0].kind, sizeof(v.evidence[0].kind), "oops");
+	snprintf(v.evidence[0].signature, sizeof(v.evidence[0].signature), "oops:\"x\"\n\xC3\xA9");
+	v.evidence[0].at_wall_ms = UINT64_C(1721362140000);
+	return &v;
+}
+
+static void test_a_verdict_says_what_the_core_said(void **state)
+{
+	json_t *json = rw_render_verdict(full_verdict());
+
+	(void)state;
+	text_is(json, "for", NULL, "enter");
+	text_is(json, "verdict", NULL, "abort");
+	assert_string_equal(json_string_value(json_array_get(at(json, "reasons", NULL), 1)),
+			    "bake_incomplete");
+	assert_string_equal(json_string_value(json_array_get(at(json, "warnings", NULL), 0)),
+			    "overlap");
+	text_is(json, "breaker", "state", "open");
+	text_is(json, "breaker", "grade", "limit");
+	text_is(json, "breaker", "rule", "crashed");
+	text_is(json, "breaker", "opened_at", "2024-07-19T04:09:00.000Z");
+	text_is(json, "bake", "started_at", "2024-07-19T04:09:00.123Z");
+	text_is(json, "bake", "state", "paused");
+	assert_int_equal(integer_at(json, "failed", "hosts"), 19);
+	assert_int_equal(integer_at(json, "failed", "count"), 4);
+	assert_int_equal(integer_at(json, "failed", "offline"), 3);
+	assert_int_equal(integer_at(json, "failed", "crashed"), 2);
+	assert_int_equal(integer_at(json, "failed", "recovered"), 1);
+	real_is(json, "failed", "ratio", 4.0 / 19.0);
+	real_is(json, "failed", "limit", 0.001);
+	real_is(json, "coverage", "ratio", 0.25);
+	real_is(json, "coverage", "minimum", 0.95);
+	assert_int_equal(integer_at(json, "max_exposed_hosts", NULL), 7);
+	json_decref(json);
+}
+
+static void test_states_add_up_over_enrolled(void **state)
+{
+	static const char *const states[] = {"online",  "suspect", "offline",
+					     "planned", "absent",  "unknown"};
+	json_t *json = rw_render_verdict(full_verdict());
+	json_int_t sum = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++)
+		sum += integer_at(json, "hosts", states[i]);
+	assert_int_equal(sum, integer_at(json, "hosts", "enrolled"));
+	assert_int_equal(integer_at(json, "hosts", "unknown"), 1);
+	assert_int_equal(integer_at(json, "hosts", "absent"), 6);
+	json_decref(json);
+}
+
+static void test_a_bake_never_shows_itself_done_too_early(void **state)
+{
+	struct rw_verdict *v = full_verdict();
+	json_t *json = rw_render_verdict(v);
+
+	(void)state;
+	assert_int_equal(integer_at(json, "bake", "observed_seconds"), 1799);
+	assert_int_equal(integer_at(json, "bake", "remaining_seconds"), 1801);
+	json_decref(json);
+
+	v->observed_ms = v->required_ms - 1;
+	json = rw_render_verdict(v);
+	assert_int_equal(integer_at(json, "bake", "remaining_seconds"), 1);
+	json_decref(json);
+
+	v->observed_ms = v->required_ms + 5000;
+	json = rw_render_verdict(v);
+	assert_int_equal(integer_at(json, "bake", "remaining_seconds"), 0);
+	json_decref(json);
+}
+
+static void test_text_of_hosts_keeps_its_bytes(void **state)
+{
+	json_t *json = rw_render_verdict(full_verdict());
+	const json_t *first = json_array_get(at(json, "breaker", "evidence"), 0);
+
+	(void)state;
+	HAS_FIELDS(first, "host", "event", "kind", "signature", "at");
+	text_is(first, "signature", NULL, "oops:\"x\"\n\xC3\xA9");
+	json_decref(json);
+}
+
+static void test_an_event_has_every_field(void **state)
+{
+	const struct rw_event_row row = {
+		.row_id = 42,
+		.sequence = 7,
+		.at_wall_ms = UINT64_C(1721362140000),
+		.boot_order = UINT64_MAX,
+		.boot_ms = 12345,
+		.cpu = UINT32_MAX,
+		.count = 1,
+		.error = -22,
+		.host = "web-17",
+		.ring = "canary",
+		.spool_id = "5f1c",
+		.kind = "oops",
+		.severity = "critical",
+		.source = "bpf",
+		.boot_id = "",
+		.comm = "sh",
+		.signature = "s",
+		.symbol = "",
+		.module = "",
+		.detail = "",
+		.stack = "a+0x1\nb+0x2 [m]",
+	};
+	json_t *json = rw_render_event(&row);
+
+	(void)state;
+	HAS_FIELDS(json, "id", "event", "at", "received_at", "host", "ring", "kind", "severity",
+		   "source", "signature", "symbol", "module", "error", "detail", "comm", "pid",
+		   "cpu", "boot_id", "boot_order", "boot_seconds", "sequence", "count", "stack");
+	text_is(json, "event", NULL, "web-17/5f1c/7");
+	text_is(json, "received_at", NULL, "");
+	assert_int_equal(integer_at(json, "cpu", NULL), -1);
+	assert_int_equal(integer_at(json, "error", NULL), -22);
+	/* Beyond what a JSON integer of ours holds it stays the largest, never negative. */
+	assert_true(integer_at(json, "boot_order", NULL) == INT64_MAX);
+	real_is(json, "boot_seconds", NULL, 12.345);
+	assert_int_equal(json_array_size(at(json, "stack", NULL)), 2);
+	assert_string_equal(json_string_value(json_array_get(at(json, "stack", NULL), 1)),
+			    "b+0x2 [m]");
+	json_decref(json);
+}
+
+static void test_an_event_without_a_stack_has_an_empty_one(void **state)
+{
+	const struct rw_event_row row = {.host = "",
+					 .ring = "",
+					 .spool_id = "",
+					 .kind = "",
+					 .severity = "",
+					 .source = "",
+					 .boot_id = "",
+					 .comm = "",
+					 .signature = "",
+					 .symbol = "",
+					 .module = "",
+					 .detail = "",
+					 .stack = ""};
+	json_t *json = rw_render_event(&row);
+
+	(void)state;
+	assert_int_equal(json_array_size(at(json, "stack", NULL)), 0);
+	json_decref(json);
+}
+
+static void test_a_host_speaks_of_its_goodbye_only_while_away(void **state)
+{
+	struct rw_host_row row = {.id = "h",
+				  .ring = "canary",
+				  .presence = RW_PLANNED,
+				  .goodbye = RW_BYE_POWER_OFF,
+				  .back_by_wall_ms = UINT64_C(1721362140000)};
+	json_t *json = rw_render_host(&row);
+
+	(void)state;
+	HAS_FIELDS(json, "host", "ring", "state", "since", "last_heard", "back_by", "boot_id",
+		   "boot_order", "goodbye");
+	text_is(json, "goodbye", NULL, "power_off");
+	text_is(json, "back_by", NULL, "2024-07-19T04:09:00.000Z");
+	json_decref(json);
+
+	row.presence = RW_ONLINE;
+	row.back_by_wall_ms = 0;
+	json = rw_render_host(&row);
+	text_is(json, "goodbye", NULL, "");
+	text_is(json, "back_by", NULL, "");
+	json_decref(json);
+}
+
+static void test_a_ring_shows_its_policy(void **state)
+{
+	struct rw_ring_view view = {.policy = ax_ring("canary", 3), .enrolled = 2, .fleet = 9};
+	json_t *json;
+
+	(void)state;
+	view.policy.step_count = 2;
+	view.policy.step_ppm[0] = 100000;
+	view.policy.step_ppm[1] = RW_PPM;
+	view.policy.limits[RW_RULE_OFFLINE].judged = false;
+	view.presence[RW_ONLINE] = 2;
+	json = rw_render_ring(&view, json_array());
+	HAS_FIELDS(json, "ring", "order", "bake_seconds", "steps", "fleet_share", "limits",
+		   "least_hosts", "min_coverage", "min_exposed", "crash_kinds", "hosts",
+		   "fleet_hosts", "deployments");
+	HAS_FIELDS(at(json, "limits", NULL), "offline", "crashed", "module_failed", "failed");
+	HAS_FIELDS(at(json, "hosts", NULL), "enrolled", "online", "suspect", "offline", "planned",
+		   "absent", "unknown");
+	assert_int_equal(integer_at(json, "limits", "offline"), -1);
+	assert_int_equal(integer_at(json, "limits", "module_failed"), -1);
+	real_is(json, "limits", "crashed", 0.001);
+	assert_int_equal(json_array_size(at(json, "steps", NULL)), 2);
+	assert_int_equal(json_array_size(at(json, "crash_kinds", NULL)), 1);
+	assert_string_equal(json_string_value(json_array_get(at(json, "crash_kinds", NULL), 0)),
+			    "oops");
+	json_decref(json);
+}
+
+static void test_shares_are_written_as_people_write_them(void **state)
+{
+	struct rw_request request = {0};
+
+	(void)state;
+	rw_answer(&request, 200, json_pack("{s:o}", "share", rw_json_ppm(950000)));
+	assert_string_equal(request.text, "{\"share\":0.95}");
+	rw_answer(&request, 200, json_pack("{s:o}", "share", rw_json_ppm(1)));
+	assert_string_equal(request.text, "{\"share\":1e-6}");
+	free(request.text);
+}
+
+static void test_an_error_is_one_clean_line(void **state)
+{
+	struct rw_request request = {0};
+	const char *message;
+
+	(void)state;
+	rw_fail(&request, 400, "bad_request", "%s: a\nb\x1b[31m\xff", "ring");
+	assert_int_equal(request.status, 400);
+	json_t *json = json_loads(request.text, 0, NULL);
+	assert_int_equal(json_unpack(json, "{s:{s:s}}", "error", "message", &message), 0);
+	assert_string_equal(message, "ring: a\\x0ab\\x1b[31m\\xff");
+	json_decref(json);
+	/* Without memory for an answer there is still one. */
+	rw_answer(&request, 200, NULL);
+	assert_int_equal(request.status, 500);
+	assert_non_null(strstr(request.text, "\"internal\""));
+	free(request.text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_empty_verdict_has_every_field),
+		cmocka_unit_test(test_what_is_not_computed_is_neutral),
+		cmocka_unit_test(test_a_verdict_says_what_the_core_said),
+		cmocka_unit_test(test_states_add_up_over_enrolled),
+		cmocka_unit_test(test_a_bake_never_shows_itself_done_too_early),
+		cmocka_unit_test(test_text_of_hosts_keeps_its_bytes),
+		cmocka_unit_test(test_an_event_has_every_field),
+		cmocka_unit_test(test_an_event_without_a_stack_has_an_empty_one),
+		cmocka_unit_test(test_a_host_speaks_of_its_goodbye_only_while_away),
+		cmocka_unit_test(test_a_ring_shows_its_policy),
+		cmocka_unit_test(test_shares_are_written_as_people_write_them),
+		cmocka_unit_test(test_an_error_is_one_clean_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
