@@ -98,7 +98,7 @@ struct shown {
 
 static struct shown show(const char *text)
 {
-	struct shown shown;
+	struct shown shown = {""};
 
 	rw_text_escape(shown.text, sizeof(shown.text), text, strlen(text));
 	return shown;

@@ -121,12 +121,12 @@ static int show_pages(const struct rw_args *args, const struct rw_path *path, co
 
 /* ---- cells ----------------------------------------------------------------- */
 
-static void add_count(struct rw_table *table, uint64_t count, enum rw_style when_not_zero)
+static void add_count(struct rw_listing *table, uint64_t count, enum rw_style when_not_zero)
 {
 	char text[24];
 
 	snprintf(text, sizeof(text), "%" PRIu64, count);
-	rw_table_add_styled(table, text, count == 0 ? RW_PLAIN : when_not_zero);
+	rw_listing_add_styled(table, text, count == 0 ? RW_PLAIN : when_not_zero);
 }
 
 static enum rw_style style_of_state(const char *state)
@@ -145,26 +145,26 @@ static enum rw_style style_of_verdict(const char *verdict)
 	return strcmp(verdict, "abort") == 0 ? RW_BAD : RW_CAREFUL;
 }
 
-static void add_time(struct rw_table *table, const json_t *row, const char *key)
+static void add_time(struct rw_listing *table, const json_t *row, const char *key)
 {
-	rw_table_add(table, rw_view_time(rw_view_text(row, key)).text);
+	rw_listing_add(table, rw_view_time(rw_view_text(row, key)).text);
 }
 
-static bool finish(struct rw_table *table, const char *indent, const char *none)
+static bool finish(struct rw_listing *table, const char *indent, const char *none)
 {
-	bool printed = rw_table_print(table, stdout, indent, none);
+	bool printed = rw_listing_print(table, stdout, indent, none);
 
-	rw_table_free(table);
+	rw_listing_free(table);
 	return printed;
 }
 
 /* ---- rings ----------------------------------------------------------------- */
 
 /* A limit of -1 is not judged. */
-static void add_limit(struct rw_table *table, const json_t *limits, const char *rule)
+static void add_limit(struct rw_listing *table, const json_t *limits, const char *rule)
 {
 	double limit = rw_view_real(limits, rule);
-	rw_table_add(table, limit < 0 ? "" : rw_view_share(limit).text);
+	rw_listing_add(table, limit < 0 ? "" : rw_view_share(limit).text);
 }
 
 static bool print_ring_rows(const json_t *rings, const char *indent)
@@ -174,7 +174,7 @@ static bool print_ring_rows(const json_t *rings, const char *indent)
 		{"OFFLINE", true}, {"PLANNED", true}, {"ABSENT", true}, {"UNKNOWN", true},
 		{"BAKE", true},    {"LIMIT", true},   {"STEPS", false},
 	};
-	struct rw_table *table = rw_table_new(columns, 11);
+	struct rw_listing *table = rw_listing_new(columns, 11);
 
 	if (table == NULL)
 		return false;
@@ -188,7 +188,7 @@ static bool print_ring_rows(const json_t *rings, const char *indent)
 				shares.text + used, sizeof(shares.text) - used, "%s%s",
 				k == 0 ? "" : " ",
 				rw_view_share(json_number_value(json_array_get(steps, k))).text);
-		rw_table_add_styled(table, rw_view_text(ring, "ring"), RW_BOLD);
+		rw_listing_add_styled(table, rw_view_text(ring, "ring"), RW_BOLD);
 		add_count(table, rw_view_count(hosts, "enrolled"), RW_PLAIN);
 		add_count(table, rw_view_count(hosts, "online"), RW_GOOD);
 		add_count(table, rw_view_count(hosts, "suspect"), RW_CAREFUL);
@@ -196,9 +196,9 @@ static bool print_ring_rows(const json_t *rings, const char *indent)
 		add_count(table, rw_view_count(hosts, "planned"), RW_PLAIN);
 		add_count(table, rw_view_count(hosts, "absent"), RW_PLAIN);
 		add_count(table, rw_view_count(hosts, "unknown"), RW_CAREFUL);
-		rw_table_add(table, rw_view_seconds(rw_view_count(ring, "bake_seconds")).text);
+		rw_listing_add(table, rw_view_seconds(rw_view_count(ring, "bake_seconds")).text);
 		add_limit(table, json_object_get(ring, "limits"), "failed");
-		rw_table_add(table, shares.text);
+		rw_listing_add(table, shares.text);
 	}
 	return finish(table, indent, "the policy has no ring");
 }
@@ -234,16 +234,16 @@ static bool print_hosts(const json_t *rows)
 	static const struct rw_column columns[] = {{"HOST", false},       {"RING", false},
 						   {"STATE", false},      {"SINCE", false},
 						   {"LAST HEARD", false}, {"BACK BY", false}};
-	struct rw_table *table = rw_table_new(columns, 6);
+	struct rw_listing *table = rw_listing_new(columns, 6);
 
 	if (table == NULL)
 		return false;
 	for (size_t i = 0; i < json_array_size(rows); i++) {
 		const json_t *row = json_array_get(rows, i);
 		const char *state = rw_view_text(row, "state");
-		rw_table_add_styled(table, rw_view_text(row, "host"), RW_BOLD);
-		rw_table_add(table, rw_view_text(row, "ring"));
-		rw_table_add_styled(table, state, style_of_state(state));
+		rw_listing_add_styled(table, rw_view_text(row, "host"), RW_BOLD);
+		rw_listing_add(table, rw_view_text(row, "ring"));
+		rw_listing_add_styled(table, state, style_of_state(state));
 		add_time(table, row, "since");
 		add_time(table, row, "last_heard");
 		add_time(table, row, "back_by");
@@ -276,16 +276,16 @@ static bool print_coverage(const json_t *coverage)
 {
 	static const struct rw_column columns[] = {
 		{"KIND", false}, {"SEEN THROUGH", false}, {"WHY NO BETTER", false}};
-	struct rw_table *table = rw_table_new(columns, 3);
+	struct rw_listing *table = rw_listing_new(columns, 3);
 
 	if (table == NULL)
 		return false;
 	for (size_t i = 0; i < json_array_size(coverage); i++) {
 		const json_t *row = json_array_get(coverage, i);
 		const char *hook = rw_view_text(row, "hook");
-		rw_table_add(table, rw_view_text(row, "kind"));
-		rw_table_add_styled(table, hook, strcmp(hook, "none") == 0 ? RW_BAD : RW_PLAIN);
-		rw_table_add(table, rw_view_text(row, "reason"));
+		rw_listing_add(table, rw_view_text(row, "kind"));
+		rw_listing_add_styled(table, hook, strcmp(hook, "none") == 0 ? RW_BAD : RW_PLAIN);
+		rw_listing_add(table, rw_view_text(row, "reason"));
 	}
 	return finish(table, "  ", "not heard since the collector started");
 }
@@ -294,7 +294,7 @@ static bool print_transitions(const json_t *transitions)
 {
 	static const struct rw_column columns[] = {
 		{"AT", false}, {"FROM", false}, {"TO", false}, {"RING", false}};
-	struct rw_table *table = rw_table_new(columns, 4);
+	struct rw_listing *table = rw_listing_new(columns, 4);
 
 	if (table == NULL)
 		return false;
@@ -302,9 +302,9 @@ static bool print_transitions(const json_t *transitions)
 		const json_t *row = json_array_get(transitions, i);
 		const char *to = rw_view_text(row, "to");
 		add_time(table, row, "at");
-		rw_table_add(table, rw_view_text(row, "from"));
-		rw_table_add_styled(table, to, style_of_state(to));
-		rw_table_add(table, rw_view_text(row, "ring"));
+		rw_listing_add(table, rw_view_text(row, "from"));
+		rw_listing_add_styled(table, to, style_of_state(to));
+		rw_listing_add(table, rw_view_text(row, "ring"));
 	}
 	return finish(table, "  ", "none");
 }
@@ -345,7 +345,7 @@ static bool print_events(const json_t *rows)
 	static const struct rw_column columns[] = {
 		{"AT", false},       {"HOST", false}, {"RING", false},      {"KIND", false},
 		{"SEVERITY", false}, {"COUNT", true}, {"SIGNATURE", false}, {"DETAIL", false}};
-	struct rw_table *table = rw_table_new(columns, 8);
+	struct rw_listing *table = rw_listing_new(columns, 8);
 
 	if (table == NULL)
 		return false;
@@ -353,16 +353,16 @@ static bool print_events(const json_t *rows)
 		const json_t *row = json_array_get(rows, i);
 		const char *severity = rw_view_text(row, "severity");
 		add_time(table, row, "at");
-		rw_table_add_styled(table, rw_view_text(row, "host"), RW_BOLD);
-		rw_table_add(table, rw_view_text(row, "ring"));
-		rw_table_add(table, rw_view_text(row, "kind"));
-		rw_table_add_styled(table, severity,
-				    strcmp(severity, "critical") == 0  ? RW_BAD
-				    : strcmp(severity, "warning") == 0 ? RW_CAREFUL
-								       : RW_PLAIN);
+		rw_listing_add_styled(table, rw_view_text(row, "host"), RW_BOLD);
+		rw_listing_add(table, rw_view_text(row, "ring"));
+		rw_listing_add(table, rw_view_text(row, "kind"));
+		rw_listing_add_styled(table, severity,
+				      strcmp(severity, "critical") == 0  ? RW_BAD
+				      : strcmp(severity, "warning") == 0 ? RW_CAREFUL
+									 : RW_PLAIN);
 		add_count(table, rw_view_count(row, "count"), RW_PLAIN);
-		rw_table_add(table, rw_view_text(row, "signature"));
-		rw_table_add(table, rw_view_text(row, "detail"));
+		rw_listing_add(table, rw_view_text(row, "signature"));
+		rw_listing_add(table, rw_view_text(row, "detail"));
 	}
 	return finish(table, "", "no event");
 }
@@ -403,30 +403,33 @@ int rw_events_run(const struct rw_args *args)
 
 /* ---- deployments ----------------------------------------------------------- */
 
-static void add_run(struct rw_table *table, const json_t *deployment, const json_t *run)
+static void add_run(struct rw_listing *table, const json_t *deployment, const json_t *run)
 {
 	const char *verdict = rw_view_text(run, "verdict");
 	const char *breaker = rw_view_text(run, "breaker");
 	bool open = strcmp(breaker, "open") == 0;
 	uint64_t failed = rw_view_count(run, "failed");
-	char text[RW_TABLE_CELL_BYTES];
+	char text[RW_LISTING_CELL_BYTES];
 
-	rw_table_add_styled(table, rw_view_text(deployment, "deployment"), RW_BOLD);
-	rw_table_add(table, rw_view_text(deployment, "component"));
-	rw_table_add(table, rw_view_text(deployment, "version"));
-	rw_table_add(table, rw_view_text(deployment, "state"));
-	rw_table_add(table, rw_view_text(run, "ring"));
-	rw_table_add_styled(table, verdict, style_of_verdict(verdict));
+	rw_listing_add_styled(table, rw_view_text(deployment, "deployment"), RW_BOLD);
+	rw_listing_add(table, rw_view_text(deployment, "component"));
+	rw_listing_add(table, rw_view_text(deployment, "version"));
+	rw_listing_add(table, rw_view_text(deployment, "state"));
+	rw_listing_add(table, rw_view_text(run, "ring"));
+	rw_listing_add_styled(table, verdict, style_of_verdict(verdict));
 	snprintf(text, sizeof(text), "%s%s%s", breaker, open ? ": " : "",
 		 open ? rw_view_text(run, "rule") : "");
-	rw_table_add_styled(table, text, open ? RW_BAD : RW_PLAIN);
-	rw_table_addf(table, "%s of %s",
-		      rw_view_seconds(rw_view_count(run, "observed_seconds")).text,
-		      rw_view_seconds(rw_view_count(run, "required_seconds")).text);
+	rw_listing_add_styled(table, text, open ? RW_BAD : RW_PLAIN);
+	rw_listing_addf(table, "%s of %s",
+			rw_view_seconds(rw_view_count(run, "observed_seconds")).text,
+			rw_view_seconds(rw_view_count(run, "required_seconds")).text);
 	snprintf(text, sizeof(text), "%" PRIu64 " of %" PRIu64, failed,
 		 rw_view_count(run, "at_risk"));
-	rw_table_add_styled(table, text, failed > 0 ? RW_BAD : RW_PLAIN);
-	rw_table_add(table, rw_view_words(json_object_get(run, "reasons")).text);
+	rw_listing_add_styled(table, text, failed > 0 ? RW_BAD : RW_PLAIN);
+	if (strcmp(verdict, "abort") == 0 && !open)
+		rw_listing_add(table, "the breaker of another ring is open");
+	else
+		rw_listing_add(table, rw_view_words(json_object_get(run, "reasons")).text);
 }
 
 /* One row a deployment and ring. */
@@ -437,7 +440,7 @@ static bool print_deployment_rows(const json_t *deployments, bool only_active, c
 		{"RING", false},       {"VERDICT", false},   {"BREAKER", false}, {"BAKED", true},
 		{"FAILED", true},      {"WHY", false},
 	};
-	struct rw_table *table = rw_table_new(columns, 10);
+	struct rw_listing *table = rw_listing_new(columns, 10);
 
 	if (table == NULL)
 		return false;
@@ -487,17 +490,17 @@ static bool print_audit(const json_t *rows)
 {
 	static const struct rw_column columns[] = {
 		{"AT", false}, {"WHO", false}, {"DID", false}, {"TO", false}, {"WHY", false}};
-	struct rw_table *table = rw_table_new(columns, 5);
+	struct rw_listing *table = rw_listing_new(columns, 5);
 
 	if (table == NULL)
 		return false;
 	for (size_t i = 0; i < json_array_size(rows); i++) {
 		const json_t *row = json_array_get(rows, i);
 		add_time(table, row, "at");
-		rw_table_add_styled(table, rw_view_text(row, "actor"), RW_BOLD);
-		rw_table_add(table, rw_view_text(row, "action"));
-		rw_table_add(table, rw_view_text(row, "subject"));
-		rw_table_add(table, rw_view_text(row, "detail"));
+		rw_listing_add_styled(table, rw_view_text(row, "actor"), RW_BOLD);
+		rw_listing_add(table, rw_view_text(row, "action"));
+		rw_listing_add(table, rw_view_text(row, "subject"));
+		rw_listing_add(table, rw_view_text(row, "detail"));
 	}
 	return finish(table, "", "nothing was done yet");
 }

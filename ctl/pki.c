@@ -50,8 +50,8 @@ int rw_pki_init_run(const struct rw_args *args)
 {
 	const char *folder = args->value[RW_OPT_DIR];
 	char error[RW_PKI_ERROR_BYTES];
-	struct file_path certificate;
-	struct file_path key;
+	struct file_path certificate = {""};
+	struct file_path key = {""};
 	struct rw_pki_ca ca;
 
 	if (make_path(&certificate, folder, "ca", "", ".pem") != 0 ||
@@ -76,8 +76,8 @@ int rw_pki_init_run(const struct rw_args *args)
 static int load_ca(const char *folder, struct rw_pki_ca *ca)
 {
 	char error[RW_PKI_ERROR_BYTES];
-	struct file_path certificate;
-	struct file_path key;
+	struct file_path certificate = {""};
+	struct file_path key = {""};
 
 	if (make_path(&certificate, folder, "ca", "", ".pem") != 0 ||
 	    make_path(&key, folder, "ca", "", ".key") != 0)
@@ -97,8 +97,8 @@ static int issue_files(const struct rw_args *args, const struct rw_pki_ca *ca,
 	uint64_t valid_ms = rw_args_duration_ms(args, RW_OPT_VALID, RW_PKI_LEAF_VALID_MS);
 	char error[RW_PKI_ERROR_BYTES];
 	char uri[RW_SPIFFE_MAX];
-	struct file_path certificate_path;
-	struct file_path key_path;
+	struct file_path certificate_path = {""};
+	struct file_path key_path = {""};
 	EVP_PKEY *key = NULL;
 	X509 *certificate = NULL;
 

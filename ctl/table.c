@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/table.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ struct cell {
 	enum rw_style style;
 };
 
-struct rw_table {
+struct rw_listing {
 	const struct rw_column *columns;
 	size_t column_count;
 	struct cell *cells;
@@ -46,9 +47,10 @@ struct rw_table {
 	bool out_of_memory;
 };
 
-struct rw_table *rw_table_new(const struct rw_column *columns, size_t count)
+struct rw_listing *rw_listing_new(const struct rw_column *columns, size_t count)
 {
-	struct rw_table *table = calloc(1, sizeof(*table));
+	assert(count > 0 && count <= RW_LISTING_COLUMNS_MAX);
+	struct rw_listing *table = calloc(1, sizeof(*table));
 
 	if (table == NULL)
 		return NULL;
@@ -57,7 +59,7 @@ struct rw_table *rw_table_new(const struct rw_column *columns, size_t count)
 	return table;
 }
 
-void rw_table_free(struct rw_table *table)
+void rw_listing_free(struct rw_listing *table)
 {
 	if (table == NULL)
 		return;
@@ -77,9 +79,9 @@ static size_t width_of(const char *text)
 	return width;
 }
 
-void rw_table_add_styled(struct rw_table *table, const char *text, enum rw_style style)
+void rw_listing_add_styled(struct rw_listing *table, const char *text, enum rw_style style)
 {
-	char safe[RW_TABLE_CELL_BYTES];
+	char safe[RW_LISTING_CELL_BYTES];
 
 	if (table->used == table->size) {
 		size_t size = table->size == 0 ? 64 : table->size * 2;
@@ -101,23 +103,23 @@ void rw_table_add_styled(struct rw_table *table, const char *text, enum rw_style
 	table->cells[table->used++] = (struct cell){copy, width_of(copy), style};
 }
 
-void rw_table_add(struct rw_table *table, const char *text)
+void rw_listing_add(struct rw_listing *table, const char *text)
 {
-	rw_table_add_styled(table, text, RW_PLAIN);
+	rw_listing_add_styled(table, text, RW_PLAIN);
 }
 
-void rw_table_addf(struct rw_table *table, const char *fmt, ...)
+void rw_listing_addf(struct rw_listing *table, const char *fmt, ...)
 {
-	char text[RW_TABLE_CELL_BYTES];
+	char text[RW_LISTING_CELL_BYTES];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	rw_table_add(table, text);
+	rw_listing_add(table, text);
 }
 
-size_t rw_table_rows(const struct rw_table *table)
+size_t rw_listing_rows(const struct rw_listing *table)
 {
 	return table->used / table->column_count;
 }
@@ -131,12 +133,14 @@ static void print_cell(FILE *to, const char *text, size_t width, size_t of, bool
 		rw_style_off(style, colour), right || last ? 0 : padding, "", last ? "\n" : "  ");
 }
 
-bool rw_table_print(const struct rw_table *table, FILE *to, const char *indent, const char *none)
+bool rw_listing_print(const struct rw_listing *table, FILE *to, const char *indent,
+		      const char *none)
 {
-	size_t widths[RW_TABLE_COLUMNS_MAX];
-	size_t columns = table->column_count;
+	size_t widths[RW_LISTING_COLUMNS_MAX];
+	const size_t columns = table->column_count;
 	bool colour = rw_style_wanted(to);
 
+	assert(columns > 0);
 	if (table->out_of_memory)
 		return false;
 	if (table->used == 0) {

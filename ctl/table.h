@@ -18,29 +18,30 @@ bool rw_style_wanted(FILE *to);
 const char *rw_style_on(enum rw_style style, bool colour);
 const char *rw_style_off(enum rw_style style, bool colour);
 
-enum { RW_TABLE_COLUMNS_MAX = 12, RW_TABLE_CELL_BYTES = 256 };
+enum { RW_LISTING_COLUMNS_MAX = 12, RW_LISTING_CELL_BYTES = 256 };
 
 struct rw_column {
 	const char *title;
 	bool right; /* numbers */
 };
 
-struct rw_table;
+struct rw_listing;
 
 /* `columns` is kept, not copied. NULL: no memory. */
-struct rw_table *rw_table_new(const struct rw_column *columns, size_t count);
-void rw_table_free(struct rw_table *table);
+struct rw_listing *rw_listing_new(const struct rw_column *columns, size_t count);
+void rw_listing_free(struct rw_listing *table);
 
 /* Fills the next cell of the current row, or of a new one when it is full. The
- * text is escaped and cut to RW_TABLE_CELL_BYTES; "" is shown as "-". */
-void rw_table_add(struct rw_table *table, const char *text);
-void rw_table_add_styled(struct rw_table *table, const char *text, enum rw_style style);
-__attribute__((format(printf, 2, 3))) void rw_table_addf(struct rw_table *table, const char *fmt,
-							 ...);
+ * text is escaped and cut to RW_LISTING_CELL_BYTES; "" is shown as "-". */
+void rw_listing_add(struct rw_listing *table, const char *text);
+void rw_listing_add_styled(struct rw_listing *table, const char *text, enum rw_style style);
+__attribute__((format(printf, 2, 3))) void rw_listing_addf(struct rw_listing *table,
+							   const char *fmt, ...);
 
-size_t rw_table_rows(const struct rw_table *table);
+size_t rw_listing_rows(const struct rw_listing *table);
 /* Prints titles and rows, each behind `indent`; `none` instead when there is no
  * row. false when memory ran out on the way: a table with holes is not shown. */
-bool rw_table_print(const struct rw_table *table, FILE *to, const char *indent, const char *none);
+bool rw_listing_print(const struct rw_listing *table, FILE *to, const char *indent,
+		      const char *none);
 
 #endif

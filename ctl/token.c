@@ -45,7 +45,7 @@ static int make_secret(struct secret *secret)
 	write_hex(random, sizeof(random), secret->token);
 	OPENSSL_cleanse(random, sizeof(random));
 	/* The hash is of the text, as it comes in a request. */
-	if (EVP_Digest(secret->token, 2 * TOKEN_BYTES, hash, NULL, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(secret->token, strlen(secret->token), hash, NULL, EVP_sha256(), NULL) != 1)
 		return -EIO;
 	write_hex(hash, sizeof(hash), secret->hash);
 	return 0;

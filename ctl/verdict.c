@@ -14,7 +14,7 @@
 #include "ctl/view.h"
 #include "lib/clock.h"
 
-enum { POLL_MS = 2000, EVIDENCE_SHOWN = 10, BAR_CELLS = 20 };
+enum { POLL_MS = 1000, EVIDENCE_SHOWN = 10, BAR_CELLS = 20 };
 
 /* ---- words ----------------------------------------------------------------- */
 
@@ -88,21 +88,21 @@ static void print_evidence(const json_t *evidence)
 	static const struct rw_column columns[] = {
 		{"HOST", false}, {"KIND", false}, {"AT", false}, {"SIGNATURE", false}};
 	size_t count = json_array_size(evidence);
-	struct rw_table *table = rw_table_new(columns, 4);
+	struct rw_listing *table = rw_listing_new(columns, 4);
 
 	if (table == NULL)
 		return;
 	for (size_t i = 0; i < count && i < EVIDENCE_SHOWN; i++) {
 		const json_t *row = json_array_get(evidence, i);
-		rw_table_add_styled(table, rw_view_text(row, "host"), RW_BOLD);
-		rw_table_add(table, rw_view_text(row, "kind"));
-		rw_table_add(table, rw_view_time(rw_view_text(row, "at")).text);
-		rw_table_add_styled(table, rw_view_text(row, "signature"), RW_BOLD);
+		rw_listing_add_styled(table, rw_view_text(row, "host"), RW_BOLD);
+		rw_listing_add(table, rw_view_text(row, "kind"));
+		rw_listing_add(table, rw_view_time(rw_view_text(row, "at")).text);
+		rw_listing_add_styled(table, rw_view_text(row, "signature"), RW_BOLD);
 	}
-	rw_table_print(table, stdout, "            ", "no evidence is kept");
+	rw_listing_print(table, stdout, "            ", "no evidence is kept");
 	if (count > EVIDENCE_SHOWN)
 		printf("            … and %zu more (--json shows all)\n", count - EVIDENCE_SHOWN);
-	rw_table_free(table);
+	rw_listing_free(table);
 }
 
 static void print_breaker(const json_t *answer, bool colour)
@@ -197,12 +197,23 @@ static void print_failed(const json_t *answer, bool colour)
 	       rw_view_share(rw_view_real(coverage, "minimum")).text);
 }
 
+static bool reports_unknown(const json_t *answer)
+{
+	const json_t *list = json_object_get(answer, "reasons");
+	const char *first = json_string_value(json_array_get(list, 0));
+
+	return first != NULL && strncmp(first, "unknown_", strlen("unknown_")) == 0;
+}
+
 static void print_for_people(const json_t *answer, int status)
 {
 	bool colour = rw_style_wanted(stdout);
 
 	print_head(answer, status, colour);
 	print_reasons(answer, colour);
+	/* Of what is not there, nothing else means anything. */
+	if (reports_unknown(answer))
+		return;
 	print_breaker(answer, colour);
 	print_failed(answer, colour);
 	print_bake(answer, colour);

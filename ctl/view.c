@@ -25,7 +25,7 @@ double rw_view_real(const json_t *object, const char *key)
 
 struct rw_view rw_view_safe(const char *text)
 {
-	struct rw_view view;
+	struct rw_view view = {""};
 
 	rw_text_escape(view.text, sizeof(view.text), text, strlen(text));
 	return view;
@@ -47,7 +47,7 @@ struct rw_view rw_view_time(const char *rfc3339)
 
 struct rw_view rw_view_share(double ratio)
 {
-	struct rw_view view;
+	struct rw_view view = {""};
 	int n = snprintf(view.text, sizeof(view.text) - 2, "%.4f", ratio * 100);
 	size_t end = n < 0 || (size_t)n >= sizeof(view.text) - 2 ? 0 : (size_t)n;
 
@@ -62,7 +62,7 @@ struct rw_view rw_view_share(double ratio)
 
 struct rw_view rw_view_seconds(uint64_t seconds)
 {
-	struct rw_view view;
+	struct rw_view view = {""};
 	char text[RW_DURATION_TEXT_BYTES];
 
 	snprintf(view.text, sizeof(view.text), "%s",
@@ -73,10 +73,9 @@ struct rw_view rw_view_seconds(uint64_t seconds)
 
 struct rw_view rw_view_words(const json_t *array)
 {
-	struct rw_view view;
+	struct rw_view view = {""};
 	size_t used = 0;
 
-	view.text[0] = '\0';
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		const char *word = json_string_value(json_array_get(array, i));
 		if (word == NULL || used + 3 >= sizeof(view.text))

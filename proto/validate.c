@@ -133,13 +133,34 @@ static enum rw_wire_error read_number(const struct walk *walk, const struct plac
 	}
 }
 
-static const struct rw_wire_limit *find_limit(const ProtobufCMessageDescriptor *message,
-					      const char *field, bool of_count)
+/* One message of the frame while it is walked. */
+struct scope {
+	const ProtobufCMessageDescriptor *message;
+	const struct rw_wire_limit *limits; /* its rows; they stand side by side */
+	size_t limit_count;
+	bool oneof_taken;
+	uint32_t counts[RW_WIRE_FIELDS_MAX]; /* how often each field stood so far, by its place */
+};
+
+static void find_limits(struct scope *scope)
 {
-	for (size_t i = 0; i < rw_wire_limit_count; i++) {
-		const struct rw_wire_limit *limit = &rw_wire_limits[i];
-		if ((limit->repeated != 0) == of_count && strcmp(limit->field, field) == 0 &&
-		    strcmp(limit->message, message->short_name) == 0)
+	const char *name = scope->message->short_name;
+	size_t first = 0;
+
+	while (first < rw_wire_limit_count && strcmp(rw_wire_limits[first].message, name) != 0)
+		first++;
+	scope->limits = &rw_wire_limits[first];
+	while (first + scope->limit_count < rw_wire_limit_count &&
+	       strcmp(scope->limits[scope->limit_count].message, name) == 0)
+		scope->limit_count++;
+}
+
+static const struct rw_wire_limit *find_limit(const struct scope *scope, const char *field,
+					      bool of_count)
+{
+	for (size_t i = 0; i < scope->limit_count; i++) {
+		const struct rw_wire_limit *limit = &scope->limits[i];
+		if ((limit->repeated != 0) == of_count && strcmp(limit->field, field) == 0)
 			return limit;
 	}
 	return NULL;
@@ -182,10 +203,10 @@ static bool number_fits(ProtobufCType type, uint64_t value)
 
 /* What the schema cannot say. */
 static enum rw_wire_error check_rules(struct walk *walk, const struct place *place,
-				      const ProtobufCMessageDescriptor *message,
+				      const struct scope *scope,
 				      const ProtobufCFieldDescriptor *field, uint64_t value)
 {
-	if (message != &ringwatch__v1__event__descriptor)
+	if (scope->message != &ringwatch__v1__event__descriptor)
 		return RW_WIRE_OK;
 	if (strcmp(field->name, "sequence") == 0) {
 		if (value <= walk->last_sequence)
@@ -199,7 +220,7 @@ static enum rw_wire_error check_rules(struct walk *walk, const struct place *pla
 }
 
 static enum rw_wire_error check_varint(struct walk *walk, const struct place *place,
-				       const ProtobufCMessageDescriptor *message,
+				       const struct scope *scope,
 				       const ProtobufCFieldDescriptor *field, struct rw_cursor *c)
 {
 	uint64_t value = 0;
@@ -215,7 +236,7 @@ static enum rw_wire_error check_varint(struct walk *walk, const struct place *pl
 	    protobuf_c_enum_descriptor_get_value(field->descriptor, (int32_t)(uint32_t)value) ==
 		    NULL)
 		return refuse(walk, place, RW_WIRE_UNKNOWN_ENUM, "has no known value");
-	return check_rules(walk, place, message, field, value);
+	return check_rules(walk, place, scope, field, value);
 }
 
 static enum rw_wire_error check_form(const struct walk *walk, const struct place *place,
@@ -242,10 +263,10 @@ static enum rw_wire_error check_form(const struct walk *walk, const struct place
 }
 
 static enum rw_wire_error check_bytes(const struct walk *walk, const struct place *place,
-				      const ProtobufCMessageDescriptor *message,
+				      const struct scope *scope,
 				      const ProtobufCFieldDescriptor *field, struct rw_cursor value)
 {
-	const struct rw_wire_limit *limit = find_limit(message, field->name, false);
+	const struct rw_wire_limit *limit = find_limit(scope, field->name, false);
 	const char *text = (const char *)value.at;
 	size_t length = rw_cursor_left(&value);
 
@@ -264,7 +285,7 @@ static enum rw_wire_error check_message(struct walk *walk, const struct place *p
 					struct rw_cursor c);
 
 static enum rw_wire_error check_value(struct walk *walk, const struct place *place,
-				      const ProtobufCMessageDescriptor *message,
+				      const struct scope *scope,
 				      const ProtobufCFieldDescriptor *field, struct rw_cursor *c)
 {
 	struct rw_cursor value;
@@ -273,7 +294,7 @@ static enum rw_wire_error check_value(struct walk *walk, const struct place *pla
 
 	switch (wire_type_of(field->type)) {
 	case WIRE_VARINT:
-		return check_varint(walk, place, message, field, c);
+		return check_varint(walk, place, scope, field, c);
 	case WIRE_64BIT:
 	case WIRE_32BIT:
 		if (!rw_cursor_skip(c, wire_type_of(field->type) == WIRE_64BIT ? 8 : 4))
@@ -290,7 +311,7 @@ static enum rw_wire_error check_value(struct walk *walk, const struct place *pla
 		return refuse(walk, place, RW_WIRE_TRUNCATED, "runs past the end");
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
 		return check_message(walk, place, field->descriptor, value);
-	return check_bytes(walk, place, message, field, value);
+	return check_bytes(walk, place, scope, field, value);
 }
 
 static enum rw_wire_error check_direction(const struct walk *walk, const struct place *place,
@@ -315,20 +336,13 @@ static enum rw_wire_error check_direction(const struct walk *walk, const struct 
 		      walk->from == RW_FROM_SENSOR ? "sensor" : "collector");
 }
 
-/* How often each field stood so far; the index is the field's in its descriptor. */
-struct counts {
-	uint32_t of[RW_WIRE_FIELDS_MAX];
-	bool oneof_taken;
-};
-
 static enum rw_wire_error check_count(const struct walk *walk, const struct place *place,
-				      const ProtobufCMessageDescriptor *message,
-				      const ProtobufCFieldDescriptor *field, struct counts *counts)
+				      struct scope *scope, const ProtobufCFieldDescriptor *field)
 {
-	uint32_t *count = &counts->of[field - message->fields];
+	uint32_t *count = &scope->counts[field - scope->message->fields];
 
 	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-		const struct rw_wire_limit *limit = find_limit(message, field->name, true);
+		const struct rw_wire_limit *limit = find_limit(scope, field->name, true);
 		if (limit == NULL)
 			return refuse(walk, place, RW_WIRE_TOO_MANY, "has no bound in the limits");
 		if (*count >= limit->max)
@@ -337,18 +351,17 @@ static enum rw_wire_error check_count(const struct walk *walk, const struct plac
 		return refuse(walk, place, RW_WIRE_DUPLICATE_FIELD, "stands twice");
 	}
 	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
-		if (counts->oneof_taken)
+		if (scope->oneof_taken)
 			return refuse(walk, place, RW_WIRE_DUPLICATE_FIELD,
 				      "stands beside another of which only one may");
-		counts->oneof_taken = true;
+		scope->oneof_taken = true;
 	}
 	(*count)++;
 	return RW_WIRE_OK;
 }
 
 static enum rw_wire_error check_field(struct walk *walk, const struct place *outer,
-				      const ProtobufCMessageDescriptor *message,
-				      struct counts *counts, struct rw_cursor *c)
+				      struct scope *scope, struct rw_cursor *c)
 {
 	uint64_t tag = 0;
 	enum rw_wire_error error = read_number(walk, outer, c, "field tag", &tag);
@@ -358,47 +371,47 @@ static enum rw_wire_error check_field(struct walk *walk, const struct place *out
 	if (tag > UINT32_MAX)
 		return refuse(walk, outer, RW_WIRE_BAD_VARINT, "field tag is wider than 32 bits");
 	const ProtobufCFieldDescriptor *field =
-		protobuf_c_message_descriptor_get_field(message, (unsigned)(tag >> 3));
+		protobuf_c_message_descriptor_get_field(scope->message, (unsigned)(tag >> 3));
 	if (field == NULL)
 		return refuse(walk, outer, RW_WIRE_UNKNOWN_FIELD, "unknown field %u",
 			      (unsigned)(tag >> 3));
 
 	bool is_repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
-	struct place place = {outer, field->name, counts->of[field - message->fields], is_repeated};
+	struct place place = {outer, field->name, scope->counts[field - scope->message->fields],
+			      is_repeated};
 	if ((unsigned)(tag & 7) != wire_type_of(field->type))
 		return refuse(walk, &place, RW_WIRE_BAD_WIRE_TYPE, "has wire type %u, must have %u",
 			      (unsigned)(tag & 7), wire_type_of(field->type));
-	error = check_count(walk, &place, message, field, counts);
-	if (error == RW_WIRE_OK && message == &ringwatch__v1__frame__descriptor)
+	error = check_count(walk, &place, scope, field);
+	if (error == RW_WIRE_OK && scope->message == &ringwatch__v1__frame__descriptor)
 		error = check_direction(walk, &place, field);
 	if (error != RW_WIRE_OK)
 		return error;
-	return check_value(walk, &place, message, field, c);
+	return check_value(walk, &place, scope, field, c);
 }
 
 /* After the last field: what has not come, or not often enough. */
 static enum rw_wire_error check_complete(const struct walk *walk, const struct place *outer,
-					 const ProtobufCMessageDescriptor *message,
-					 const struct counts *counts)
+					 const struct scope *scope)
 {
 	bool has_oneof = false;
 
-	for (unsigned i = 0; i < message->n_fields; i++) {
-		const ProtobufCFieldDescriptor *field = &message->fields[i];
+	for (unsigned i = 0; i < scope->message->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &scope->message->fields[i];
 		struct place place = {outer, field->name, 0, false};
 
 		has_oneof |= (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
-		if (field->label == PROTOBUF_C_LABEL_REQUIRED && counts->of[i] == 0)
+		if (field->label == PROTOBUF_C_LABEL_REQUIRED && scope->counts[i] == 0)
 			return refuse(walk, &place, RW_WIRE_MISSING_FIELD, "missing");
 		if (field->label != PROTOBUF_C_LABEL_REPEATED)
 			continue;
-		const struct rw_wire_limit *limit = find_limit(message, field->name, true);
-		if (limit != NULL && counts->of[i] < limit->min)
+		const struct rw_wire_limit *limit = find_limit(scope, field->name, true);
+		if (limit != NULL && scope->counts[i] < limit->min)
 			return refuse(walk, &place, RW_WIRE_TOO_MANY,
-				      "has %u, must have at least %zu", (unsigned)counts->of[i],
+				      "has %u, must have at least %zu", (unsigned)scope->counts[i],
 				      limit->min);
 	}
-	if (has_oneof && !counts->oneof_taken)
+	if (has_oneof && !scope->oneof_taken)
 		return refuse(walk, outer, RW_WIRE_MISSING_FIELD, "has no body");
 	return RW_WIRE_OK;
 }
@@ -407,16 +420,17 @@ static enum rw_wire_error check_message(struct walk *walk, const struct place *p
 					const ProtobufCMessageDescriptor *message,
 					struct rw_cursor c)
 {
-	struct counts counts = {0};
+	struct scope scope = {.message = message};
 
 	if (message->n_fields > RW_WIRE_FIELDS_MAX)
 		return refuse(walk, place, RW_WIRE_TOO_MANY, "has too many fields in the schema");
+	find_limits(&scope);
 	while (rw_cursor_left(&c) > 0) {
-		enum rw_wire_error error = check_field(walk, place, message, &counts, &c);
+		enum rw_wire_error error = check_field(walk, place, &scope, &c);
 		if (error != RW_WIRE_OK)
 			return error;
 	}
-	return check_complete(walk, place, message, &counts);
+	return check_complete(walk, place, &scope);
 }
 
 enum rw_wire_error rw_wire_validate_as(const ProtobufCMessageDescriptor *root,

@@ -61,7 +61,7 @@ static bool take_choice(const char **at, const char *key, const char *const *nam
 }
 
 static bool take_boot_id(const char **at, const char *key, bool may_be_empty,
-                         char out[RW_BOOT_ID_LENGTH + 1])
+			 char out[RW_BOOT_ID_LENGTH + 1])
 {
 	char value[LINE_MAX_BYTES];
 
@@ -125,13 +125,13 @@ long rw_boot_format(const struct rw_boot_state *s, char *out, size_t size)
 	if (s->log_sequence != UINT64_MAX)
 		snprintf(log, sizeof(log), "%llu", (unsigned long long)s->log_sequence);
 	int n = snprintf(out, size,
-	                 "schema=%d\nboot_id=%s\nboot_order=%llu\nalive_boot_ms=%llu\n"
-	                 "alive_wall_ms=%llu\narmed=%s\nprevious_boot_id=%s\nprevious_end=%s\n"
-	                 "log_sequence=%s\nlast_words=%s\n",
-	                 STATE_SCHEMA, s->boot_id, (unsigned long long)s->boot_order,
-	                 (unsigned long long)s->alive_boot_ms, (unsigned long long)s->alive_wall_ms,
-	                 armed_names[s->armed], s->previous_boot_id, end_names[s->previous_end], log,
-	                 words);
+			 "schema=%d\nboot_id=%s\nboot_order=%llu\nalive_boot_ms=%llu\n"
+			 "alive_wall_ms=%llu\narmed=%s\nprevious_boot_id=%s\nprevious_end=%s\n"
+			 "log_sequence=%s\nlast_words=%s\n",
+			 STATE_SCHEMA, s->boot_id, (unsigned long long)s->boot_order,
+			 (unsigned long long)s->alive_boot_ms, (unsigned long long)s->alive_wall_ms,
+			 armed_names[s->armed], s->previous_boot_id, end_names[s->previous_end],
+			 log, words);
 	return n < 0 || (size_t)n >= size ? -EMSGSIZE : n;
 }
 
@@ -148,9 +148,9 @@ static void describe_end(const struct rw_boot_state *old, struct rw_event *e)
 		cause = "forced_restart";
 	snprintf(e->signature, sizeof(e->signature), "unexpected_reboot:%s", cause);
 	snprintf(e->detail, sizeof(e->detail),
-	         "%s; the boot was last known alive %llu s after its start",
-	         old->last_words[0] != '\0' ? old->last_words : "cause unknown",
-	         (unsigned long long)(old->alive_boot_ms / 1000));
+		 "%s; the boot was last known alive %llu s after its start",
+		 old->last_words[0] != '\0' ? old->last_words : "cause unknown",
+		 (unsigned long long)(old->alive_boot_ms / 1000));
 }
 
 static void fill_event(const struct rw_boot_state *old, bool planned, struct rw_event *e)
@@ -173,11 +173,11 @@ static void fill_event(const struct rw_boot_state *old, bool planned, struct rw_
 	e->severity = RINGWATCH__V1__SEVERITY__SEVERITY_INFO;
 	snprintf(e->signature, sizeof(e->signature), "planned_reboot:%s", armed_names[old->armed]);
 	snprintf(e->detail, sizeof(e->detail), "the boot ended in good order: %s",
-	         armed_names[old->armed]);
+		 armed_names[old->armed]);
 }
 
 bool rw_boot_decide(const struct rw_boot_state *old, const char *boot_id, uint64_t boot_ms,
-                    uint64_t wall_ms, struct rw_boot_state *fresh, struct rw_event *event)
+		    uint64_t wall_ms, struct rw_boot_state *fresh, struct rw_event *event)
 {
 	struct rw_boot_state s = {
 		.alive_boot_ms = boot_ms,
@@ -205,7 +205,7 @@ bool rw_boot_decide(const struct rw_boot_state *old, const char *boot_id, uint64
 		} else {
 			bool planned = old->armed != RW_ARMED_NONE;
 			s.previous_end = planned ? RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY
-			                         : RINGWATCH__V1__BOOT_END__BOOT_END_UNEXPECTED;
+						 : RINGWATCH__V1__BOOT_END__BOOT_END_UNEXPECTED;
 			fill_event(old, planned, event);
 			report = true;
 		}
@@ -242,8 +242,9 @@ int rw_boot_load(const char *folder, struct rw_boot_state *out, char error[RW_BO
 	if (err == 0 && rw_boot_parse(text, out, &what) == 0)
 		return 0;
 	snprintf(error, RW_BOOT_ERROR_BYTES,
-	         "boot.state: %s; set aside as boot.state.damaged, how the last boot ended is not known",
-	         what);
+		 "boot.state: %s; set aside as boot.state.damaged, how the last boot ended is not "
+		 "known",
+		 what);
 	return rename(path, aside) == 0 ? -EINVAL : -errno;
 }
 
@@ -282,7 +283,7 @@ int rw_announcement_parse(const char *text, enum rw_boot_armed *out)
 }
 
 int rw_announcement_write(const char *folder, const struct rw_announcement *announcement,
-                          const char *boot_id, uint64_t boot_ms)
+			  const char *boot_id, uint64_t boot_ms)
 {
 	char path[PATH_MAX];
 	char text[256];
@@ -291,15 +292,15 @@ int rw_announcement_write(const char *folder, const struct rw_announcement *anno
 	if (err != 0)
 		return err;
 	int n = snprintf(text, sizeof(text), "boot_id=%s\nboot_ms=%llu\narmed=%s\nback_in_s=%u\n",
-	                 boot_id, (unsigned long long)boot_ms, armed_names[announcement->armed],
-	                 announcement->back_in_s);
+			 boot_id, (unsigned long long)boot_ms, armed_names[announcement->armed],
+			 announcement->back_in_s);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -EMSGSIZE;
 	return rw_file_replace(path, text, (size_t)n, 0600);
 }
 
 bool rw_announcement_read(const char *folder, const char *boot_id, uint64_t boot_ms,
-                          struct rw_announcement *out)
+			  struct rw_announcement *out)
 {
 	char path[PATH_MAX];
 	char of_boot[RW_BOOT_ID_LENGTH + 1] = "";
@@ -308,7 +309,8 @@ bool rw_announcement_read(const char *folder, const char *boot_id, uint64_t boot
 	uint64_t back_in_s;
 	int armed;
 
-	if (path_of(folder, "announced", path) != 0 || rw_file_read(path, FILE_MAX, &text, NULL) != 0)
+	if (path_of(folder, "announced", path) != 0 ||
+	    rw_file_read(path, FILE_MAX, &text, NULL) != 0)
 		return false;
 	const char *at = text;
 	if (!take_boot_id(&at, "boot_id", false, of_boot) ||

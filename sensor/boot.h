@@ -28,7 +28,7 @@ enum rw_boot_armed {
 	RW_ARMED_REBOOT,
 	RW_ARMED_POWER_OFF,
 	RW_ARMED_KEXEC,
-	RW_ARMED_STOPPED,  /* only the sensor was stopped; nobody knows what came after */
+	RW_ARMED_STOPPED, /* only the sensor was stopped; nobody knows what came after */
 };
 
 struct rw_boot_state {
@@ -39,7 +39,7 @@ struct rw_boot_state {
 	enum rw_boot_armed armed;
 	char previous_boot_id[RW_BOOT_ID_LENGTH + 1]; /* "" when previous_end is NONE */
 	Ringwatch__V1__BootEnd previous_end;
-	uint64_t log_sequence; /* of the kernel log, dealt with; UINT64_MAX none */
+	uint64_t log_sequence;                /* of the kernel log, dealt with; UINT64_MAX none */
 	char last_words[RW_BOOT_WORDS_BYTES]; /* "panic: …", "forced reboot by sh"; "" */
 };
 
@@ -55,7 +55,7 @@ long rw_boot_format(const struct rw_boot_state *state, char *out, size_t size);
  * and takes back whatever was armed.
  */
 bool rw_boot_decide(const struct rw_boot_state *old, const char *boot_id, uint64_t boot_ms,
-                    uint64_t wall_ms, struct rw_boot_state *fresh, struct rw_event *event);
+		    uint64_t wall_ms, struct rw_boot_state *fresh, struct rw_event *event);
 
 /* 0; -ENOENT; -EINVAL (damaged: it was renamed, `error` says so); other errno. */
 int rw_boot_load(const char *folder, struct rw_boot_state *out, char error[RW_BOOT_ERROR_BYTES]);
@@ -73,10 +73,10 @@ struct rw_announcement {
 /* "reboot", "power-off", "kexec"; -EINVAL. */
 int rw_announcement_parse(const char *text, enum rw_boot_armed *out);
 int rw_announcement_write(const char *folder, const struct rw_announcement *announcement,
-                          const char *boot_id, uint64_t boot_ms);
+			  const char *boot_id, uint64_t boot_ms);
 /* False when there is none, or it is of another boot or older than ten minutes. */
 bool rw_announcement_read(const char *folder, const char *boot_id, uint64_t boot_ms,
-                          struct rw_announcement *out);
+			  struct rw_announcement *out);
 void rw_announcement_remove(const char *folder);
 
 /* The running kernel's own id. 0 or negative errno. */

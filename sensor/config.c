@@ -12,83 +12,83 @@ static const struct rw_conf_key address_key = {
 	.name = "", .type = RW_CONF_ADDRESS, .size = RW_SENSOR_ADDRESS_BYTES};
 
 #define TLS_PATH(field)                                                                            \
-	.name = #field, .type = RW_CONF_PATH, .offset = offsetof(struct rw_sensor_config, tls.field) - \
-	                                                offsetof(struct rw_sensor_config, tls),        \
+	.name = #field, .type = RW_CONF_PATH,                                                      \
+	.offset = offsetof(struct rw_sensor_config, tls.field) -                                   \
+		  offsetof(struct rw_sensor_config, tls),                                          \
 	.size = RW_SENSOR_PATH_BYTES
 
 static const struct rw_conf_key tls_keys[] = {
 	{TLS_PATH(certificate)},
 	{TLS_PATH(key)},
 	{TLS_PATH(ca)},
-	{TLS_PATH(crl),
-         .none_allowed = true,
-         .present_offset = offsetof(struct rw_sensor_config, tls.crl_given) -
-                           offsetof(struct rw_sensor_config, tls)},
+	{TLS_PATH(crl), .none_allowed = true,
+	 .present_offset = offsetof(struct rw_sensor_config, tls.crl_given) -
+			   offsetof(struct rw_sensor_config, tls)},
 	{.name = NULL},
 };
 
 static const struct rw_conf_key spool_keys[] = {
 	{.name = "max_bytes",
-         .type = RW_CONF_BYTES,
-         .offset = 0,
-         .size = sizeof(uint64_t),
-         .min = RW_SPOOL_BYTES_MIN,
-         .max = RW_SPOOL_BYTES_MAX},
+	 .type = RW_CONF_BYTES,
+	 .offset = 0,
+	 .size = sizeof(uint64_t),
+	 .min = RW_SPOOL_BYTES_MIN,
+	 .max = RW_SPOOL_BYTES_MAX},
 	{.name = "max_age",
-         .type = RW_CONF_DURATION,
-         .offset = offsetof(struct rw_sensor_config, spool.max_age_ms) -
-                   offsetof(struct rw_sensor_config, spool),
-         .size = sizeof(uint64_t),
-         .none_allowed = true,
-         .present_offset = offsetof(struct rw_sensor_config, spool.max_age_given) -
-                           offsetof(struct rw_sensor_config, spool),
-         .min = 1,
-         .max = UINT64_MAX},
+	 .type = RW_CONF_DURATION,
+	 .offset = offsetof(struct rw_sensor_config, spool.max_age_ms) -
+		   offsetof(struct rw_sensor_config, spool),
+	 .size = sizeof(uint64_t),
+	 .none_allowed = true,
+	 .present_offset = offsetof(struct rw_sensor_config, spool.max_age_given) -
+			   offsetof(struct rw_sensor_config, spool),
+	 .min = 1,
+	 .max = UINT64_MAX},
 	{.name = NULL},
 };
 
 static const struct rw_conf_key keys[] = {
 	{.name = "host_id",
-         .type = RW_CONF_NAME,
-         .offset = offsetof(struct rw_sensor_config, host_id),
-         .size = RW_NAME_MAX + 1},
+	 .type = RW_CONF_NAME,
+	 .offset = offsetof(struct rw_sensor_config, host_id),
+	 .size = RW_NAME_MAX + 1},
 	{.name = "collectors",
-         .type = RW_CONF_LIST,
-         .offset = offsetof(struct rw_sensor_config, collectors),
-         .size = RW_SENSOR_ADDRESS_BYTES,
-         .element = &address_key,
-         .count_offset = offsetof(struct rw_sensor_config, collector_count),
-         .count_min = 1,
-         .count_max = RW_SENSOR_COLLECTORS_MAX},
+	 .type = RW_CONF_LIST,
+	 .offset = offsetof(struct rw_sensor_config, collectors),
+	 .size = RW_SENSOR_ADDRESS_BYTES,
+	 .element = &address_key,
+	 .count_offset = offsetof(struct rw_sensor_config, collector_count),
+	 .count_min = 1,
+	 .count_max = RW_SENSOR_COLLECTORS_MAX},
 	{.name = "tls",
-         .type = RW_CONF_MAP,
-         .offset = offsetof(struct rw_sensor_config, tls),
-         .children = tls_keys},
+	 .type = RW_CONF_MAP,
+	 .offset = offsetof(struct rw_sensor_config, tls),
+	 .children = tls_keys},
 	{.name = "state_dir",
-         .type = RW_CONF_PATH,
-         .offset = offsetof(struct rw_sensor_config, state_dir),
-         .size = RW_SENSOR_PATH_BYTES},
+	 .type = RW_CONF_PATH,
+	 .offset = offsetof(struct rw_sensor_config, state_dir),
+	 .size = RW_SENSOR_PATH_BYTES},
 	{.name = "spool",
-         .type = RW_CONF_MAP,
-         .offset = offsetof(struct rw_sensor_config, spool),
-         .children = spool_keys},
+	 .type = RW_CONF_MAP,
+	 .offset = offsetof(struct rw_sensor_config, spool),
+	 .children = spool_keys},
 	{.name = "markers_dir",
-         .type = RW_CONF_PATH,
-         .offset = offsetof(struct rw_sensor_config, markers_dir),
-         .size = RW_SENSOR_PATH_BYTES,
-         .none_allowed = true,
-         .present_offset = offsetof(struct rw_sensor_config, markers_dir_given)},
+	 .type = RW_CONF_PATH,
+	 .offset = offsetof(struct rw_sensor_config, markers_dir),
+	 .size = RW_SENSOR_PATH_BYTES,
+	 .none_allowed = true,
+	 .present_offset = offsetof(struct rw_sensor_config, markers_dir_given)},
 	{.name = "netconsole",
-         .type = RW_CONF_STRING,
-         .offset = offsetof(struct rw_sensor_config, netconsole),
-         .size = RW_SENSOR_ADDRESS_BYTES,
-         .none_allowed = true,
-         .present_offset = offsetof(struct rw_sensor_config, netconsole_given)},
+	 .type = RW_CONF_STRING,
+	 .offset = offsetof(struct rw_sensor_config, netconsole),
+	 .size = RW_SENSOR_ADDRESS_BYTES,
+	 .none_allowed = true,
+	 .present_offset = offsetof(struct rw_sensor_config, netconsole_given)},
 	{.name = NULL},
 };
 
 int rw_sensor_config_load(const char *path, struct rw_sensor_config *out,
-                          char error[RW_CONF_ERROR_BYTES])
+			  char error[RW_CONF_ERROR_BYTES])
 {
 	static const char only_none[] = "this version of the sensor accepts only `none` here";
 	struct rw_sensor_config config;
@@ -105,8 +105,9 @@ int rw_sensor_config_load(const char *path, struct rw_sensor_config *out,
 	for (uint32_t i = 0; i < config.collector_count; i++) {
 		const char *address = config.collectors[i];
 		if (strcmp(strrchr(address, ':'), ":0") == 0)
-			return rw_conf_complain(path, "collectors", error,
-			                        "port 0 cannot be connected to, expected 1 to 65535");
+			return rw_conf_complain(
+				path, "collectors", error,
+				"port 0 cannot be connected to, expected 1 to 65535");
 	}
 	config.host_id_given = strcmp(config.host_id, "certificate") != 0;
 	*out = config;

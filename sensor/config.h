@@ -41,6 +41,6 @@ struct rw_sensor_config {
 
 /* 0, or negative errno with one line `FILE:LINE: key: …` in `error`. */
 int rw_sensor_config_load(const char *path, struct rw_sensor_config *out,
-                          char error[RW_CONF_ERROR_BYTES]);
+			  char error[RW_CONF_ERROR_BYTES]);
 
 #endif

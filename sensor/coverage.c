@@ -56,7 +56,7 @@ static void join_hooks(char *out, size_t size, const char *bpf, bool in_log)
 }
 
 static void build_row(const struct rw_probe_coverage *bpf, const char *no_probes, bool in_log,
-                      struct rw_uplink_coverage *row)
+		      struct rw_uplink_coverage *row)
 {
 	bool live = bpf != NULL && bpf->in_bpf;
 
@@ -76,7 +76,7 @@ static void build_row(const struct rw_probe_coverage *bpf, const char *no_probes
 }
 
 uint32_t rw_coverage_build(const struct rw_probes *probes, const char *no_probes, bool kernel_log,
-                           struct rw_uplink_coverage out[RW_COVERAGE_MAX])
+			   struct rw_uplink_coverage out[RW_COVERAGE_MAX])
 {
 	struct rw_probe_coverage bpf[RW_PROBES_COVERAGE_MAX];
 	uint32_t bpf_count = probes == NULL ? 0 : rw_probes_coverage(probes, bpf);
@@ -110,5 +110,5 @@ void rw_coverage_print(FILE *file, const struct rw_uplink_coverage *rows, uint32
 	fprintf(file, "%-18s  %-*s  %s\n", "EVENT", (int)hook_width, "HOOK", "WHY NOT BETTER");
 	for (uint32_t i = 0; i < count; i++)
 		fprintf(file, "%-18s  %-*s  %s\n", rw_kind_name(rows[i].kind), (int)hook_width,
-		        rows[i].hook, rows[i].reason[0] != '\0' ? rows[i].reason : "-");
+			rows[i].hook, rows[i].reason[0] != '\0' ? rows[i].reason : "-");
 }

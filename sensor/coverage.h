@@ -15,7 +15,7 @@
  * `no_probes` says why. Returns the number of rows.
  */
 uint32_t rw_coverage_build(const struct rw_probes *probes, const char *no_probes, bool kernel_log,
-                           struct rw_uplink_coverage out[RW_COVERAGE_MAX]);
+			   struct rw_uplink_coverage out[RW_COVERAGE_MAX]);
 
 /* A table for people: event, hook, why not better. */
 void rw_coverage_print(FILE *file, const struct rw_uplink_coverage *rows, uint32_t count);

@@ -73,7 +73,7 @@ struct storm {
 	uint64_t begun_ms;
 	uint64_t window_ms;
 	uint32_t sent;
-	uint64_t kept;          /* how many `last` stands for */
+	uint64_t kept; /* how many `last` stands for */
 	struct rw_event *last;
 };
 
@@ -177,7 +177,7 @@ static Ringwatch__V1__Severity severity_of(const struct rw_event *e)
 	case MODULE:
 		/* hardware that is not there: many drivers end so on purpose */
 		return e->error == -ENODEV ? RINGWATCH__V1__SEVERITY__SEVERITY_INFO
-		                           : RINGWATCH__V1__SEVERITY__SEVERITY_WARNING;
+					   : RINGWATCH__V1__SEVERITY__SEVERITY_WARNING;
 	default:
 		return RINGWATCH__V1__SEVERITY__SEVERITY_WARNING;
 	}
@@ -259,15 +259,15 @@ static void sign(struct rw_event *e)
 }
 
 static void complete(struct rw_events *ev, const struct held *h, struct rw_event *e,
-                     struct rw_events_time now)
+		     struct rw_events_time now)
 {
 	memcpy(e->boot_id, ev->config.boot_id, sizeof(e->boot_id));
 	e->boot_order = ev->config.boot_order;
 	uint64_t age = now.boot_ms > e->boot_ms ? now.boot_ms - e->boot_ms : 0;
 	e->wall_ms = now.wall_ms > age ? now.wall_ms - age : 0;
 	e->source = h->bpf && h->log ? RINGWATCH__V1__SOURCE__SOURCE_BPF_AND_LOG
-	            : h->bpf         ? RINGWATCH__V1__SOURCE__SOURCE_BPF
-	                             : RINGWATCH__V1__SOURCE__SOURCE_LOG;
+		    : h->bpf         ? RINGWATCH__V1__SOURCE__SOURCE_BPF
+				     : RINGWATCH__V1__SOURCE__SOURCE_LOG;
 	e->severity = severity_of(e);
 	e->count = 1;
 	sign(e);
@@ -312,10 +312,9 @@ static struct storm *storm_for(struct rw_events *ev, uint64_t key, uint64_t now_
 /* Sends the event, or counts it into the window of its signature. */
 static void send_or_count(struct rw_events *ev, struct rw_event *e, uint64_t now_ms)
 {
-	uint32_t at_once = e->kind == WARNING || e->kind == MODULE ? 1 : 4;
 	struct storm *s = storm_for(ev, hash(e->signature), now_ms);
 
-	if (s->sent < at_once) {
+	if (s->sent < RW_EVENTS_AT_ONCE) {
 		s->sent++;
 		send(ev, e);
 		return;
@@ -330,6 +329,25 @@ static void send_or_count(struct rw_events *ev, struct rw_event *e, uint64_t now
 	s->kept++;
 }
 
+/* A window ends: what was counted leaves. A real storm gets a longer one, in
+ * which all is counted; a drizzle gets a new one of the usual length. */
+static void end_window(struct rw_events *ev, struct storm *s, uint64_t now_ms)
+{
+	bool heavy = s->kept >= RW_EVENTS_HEAVY;
+
+	s->used = s->last != NULL;
+	end_storm(ev, s);
+	s->begun_ms = now_ms;
+	if (!heavy) {
+		s->sent = 0;
+		s->window_ms = RW_EVENTS_STORM_MS;
+		return;
+	}
+	s->window_ms *= 2;
+	if (s->window_ms > RW_EVENTS_STORM_MAX_MS)
+		s->window_ms = RW_EVENTS_STORM_MAX_MS;
+}
+
 /* When the next window with something in it ends. */
 static uint64_t flush_storms(struct rw_events *ev, uint64_t now_ms)
 {
@@ -339,15 +357,8 @@ static uint64_t flush_storms(struct rw_events *ev, uint64_t now_ms)
 		struct storm *s = &ev->storms[i];
 		if (!s->used)
 			continue;
-		if (now_ms >= s->begun_ms + s->window_ms) {
-			s->used = s->last != NULL;
-			end_storm(ev, s);
-			s->begun_ms = now_ms;
-			if (s->window_ms < RW_EVENTS_STORM_MAX_MS / 2)
-				s->window_ms *= 2;
-			else
-				s->window_ms = RW_EVENTS_STORM_MAX_MS;
-		}
+		if (now_ms >= s->begun_ms + s->window_ms)
+			end_window(ev, s, now_ms);
 		if (s->used && s->last != NULL && s->begun_ms + s->window_ms < next)
 			next = s->begun_ms + s->window_ms;
 	}
@@ -368,8 +379,7 @@ static struct past *remember(struct rw_events *ev, Ringwatch__V1__Kind kind, uin
 		if (ev->past[i].begun_ms < p->begun_ms)
 			p = &ev->past[i];
 	}
-	*p = (struct past){
-		.used = true, .kind = kind, .cpu = RW_CPU_UNKNOWN, .begun_ms = begun_ms};
+	*p = (struct past){.used = true, .kind = kind, .cpu = RW_CPU_UNKNOWN, .begun_ms = begun_ms};
 	return p;
 }
 
@@ -397,7 +407,7 @@ static void release(struct rw_events *ev, size_t slot, struct rw_events_time now
 }
 
 static struct held *hold(struct rw_events *ev, Ringwatch__V1__Kind kind, uint64_t at_ms,
-                         uint64_t deadline_ms, struct rw_events_time now)
+			 uint64_t deadline_ms, struct rw_events_time now)
 {
 	size_t slot = 0;
 
@@ -432,7 +442,7 @@ static bool fits(bool bpf, bool log, int want)
 }
 
 static struct held *find_held(struct rw_events *ev, Ringwatch__V1__Kind kind, uint32_t cpu,
-                              uint64_t key, struct span when, uint64_t within_ms, int want)
+			      uint64_t key, struct span when, uint64_t within_ms, int want)
 {
 	for (size_t i = 0; i < HELD_MAX; i++) {
 		struct held *h = ev->held[i];
@@ -445,14 +455,15 @@ static struct held *find_held(struct rw_events *ev, Ringwatch__V1__Kind kind, ui
 }
 
 static struct past *find_past(struct rw_events *ev, Ringwatch__V1__Kind kind, uint32_t cpu,
-                              uint64_t key, struct span when, uint64_t within_ms, int want)
+			      uint64_t key, struct span when, uint64_t within_ms, int want)
 {
 	struct past *found = NULL;
 
 	for (size_t i = 0; i < PAST_MAX; i++) {
 		struct past *p = &ev->past[i];
 		if (p->used && p->kind == kind && same_cpu(p->cpu, cpu) && same_key(p->key, key) &&
-		    distance(p->begun_ms, when) <= within_ms && fits(p->bpf != 0, p->log != 0, want) &&
+		    distance(p->begun_ms, when) <= within_ms &&
+		    fits(p->bpf != 0, p->log != 0, want) &&
 		    (found == NULL || p->begun_ms > found->begun_ms))
 			found = p;
 	}
@@ -464,7 +475,7 @@ static struct past *find_past(struct rw_events *ev, Ringwatch__V1__Kind kind, ui
  * that has told more tells something new. True when this one is new.
  */
 static bool is_new_warning(struct rw_events *ev, uint32_t cpu, const char *symbol, struct span when,
-                           bool from_bpf)
+			   bool from_bpf)
 {
 	struct past *p = find_past(ev, WARNING, cpu, hash(symbol), when, RW_EVENTS_APART_MS, 0);
 
@@ -534,7 +545,8 @@ static void blame_caller(struct rw_event *e)
 		if (strncmp(e->stack[i], "asm_", 4) == 0)
 			caller = i + 1;
 	}
-	if (e->symbol[0] == '\0' && e->stack_count > 0 && rw_symbol_parse(e->stack[caller], &symbol))
+	if (e->symbol[0] == '\0' && e->stack_count > 0 &&
+	    rw_symbol_parse(e->stack[caller], &symbol))
 		take_symbol(e, &symbol);
 }
 
@@ -563,7 +575,7 @@ static void take_place(struct rw_events *ev, struct rw_event *e, const struct rw
 
 /* The oops this record belongs to, making it when there is none; NULL: it has left. */
 static struct held *oops_of(struct rw_events *ev, const struct rw_record *r, uint64_t at_ms,
-                            struct rw_events_time now)
+			    struct rw_events_time now)
 {
 	bool begins = r->type == RW_RECORD_OOPS_BEGIN;
 	struct held *h = NULL;
@@ -571,7 +583,8 @@ static struct held *oops_of(struct rw_events *ev, const struct rw_record *r, uin
 
 	if (!begins) {
 		h = find_held(ev, OOPS, r->cpu, 0, moment(at_ms), DETAIL_LATE_MS, WANT_BPF);
-		if (h == NULL && find_past(ev, OOPS, r->cpu, 0, moment(at_ms), DETAIL_LATE_MS, WANT_BPF))
+		if (h == NULL &&
+		    find_past(ev, OOPS, r->cpu, 0, moment(at_ms), DETAIL_LATE_MS, WANT_BPF))
 			return NULL;
 	}
 	if (h == NULL)
@@ -594,7 +607,7 @@ static struct held *oops_of(struct rw_events *ev, const struct rw_record *r, uin
 }
 
 static void take_oops(struct rw_events *ev, const struct rw_record *r, uint64_t at_ms,
-                      struct rw_events_time now)
+		      struct rw_events_time now)
 {
 	struct held *h = oops_of(ev, r, at_ms, now);
 
@@ -604,7 +617,7 @@ static void take_oops(struct rw_events *ev, const struct rw_record *r, uint64_t 
 		take_place(ev, &h->event, r);
 		if (h->event.detail[0] == '\0')
 			record_text(r->text, sizeof(r->text), h->event.detail,
-			            sizeof(h->event.detail));
+				    sizeof(h->event.detail));
 		h->ready = true;
 	} else if (r->type == RW_RECORD_OOPS_SURVIVED) {
 		h->ready = true; /* no detail will follow */
@@ -612,15 +625,15 @@ static void take_oops(struct rw_events *ev, const struct rw_record *r, uint64_t 
 }
 
 static void take_warning(struct rw_events *ev, const struct rw_record *r, uint64_t at_ms,
-                         struct rw_events_time now)
+			 struct rw_events_time now)
 {
 	struct rw_event e = {.kind = WARNING};
 	char file[RW_RECORD_TEXT];
 
 	take_place(ev, &e, r);
 	bool fresh = is_new_warning(ev, r->cpu, e.symbol, moment(at_ms), true);
-	struct held *h = find_held(ev, WARNING, r->cpu, hash(e.symbol), moment(at_ms), RW_EVENTS_APART_MS,
-	                           WANT_NO_BPF);
+	struct held *h = find_held(ev, WARNING, r->cpu, hash(e.symbol), moment(at_ms),
+				   RW_EVENTS_APART_MS, WANT_NO_BPF);
 	if (h == NULL && fresh)
 		h = hold(ev, WARNING, at_ms, now.boot_ms, now);
 	if (h == NULL)
@@ -638,7 +651,7 @@ static void take_warning(struct rw_events *ev, const struct rw_record *r, uint64
 }
 
 static void take_panic(struct rw_events *ev, const struct rw_record *r, uint64_t at_ms,
-                       struct rw_events_time now)
+		       struct rw_events_time now)
 {
 	struct held *h = find_held(ev, PANIC, RW_CPU_UNKNOWN, 0, moment(at_ms), ONE_PANIC_MS, 0);
 
@@ -669,24 +682,26 @@ static void module_name(const char *from, size_t size, char *out, size_t out_siz
 		char c = from[i];
 		if (strncmp(from + i, ".ko", size - i < 3 ? size - i : 3) == 0)
 			break;
-		bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+		bool kept =
+			(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 		out[used++] = kept ? c : '_';
 	}
 	out[used] = '\0';
 }
 
 static void take_module(struct rw_events *ev, const struct rw_record *r, uint64_t at_ms,
-                        struct rw_events_time now)
+			struct rw_events_time now)
 {
 	static const char *const stages[] = {"", "the file was read", "it was being loaded",
-	                                     "its init ran"};
+					     "its init ran"};
 	char name[RW_RECORD_NAME];
 
 	if (r->error == -EEXIST || r->error == -EBUSY)
 		return; /* it is there already */
 	module_name(r->name, sizeof(r->name), name, sizeof(name));
 	uint64_t key = hash(name);
-	struct held *h = find_held(ev, MODULE, RW_CPU_UNKNOWN, key, moment(at_ms), ONE_LOAD_MS, WANT_NO_BPF);
+	struct held *h =
+		find_held(ev, MODULE, RW_CPU_UNKNOWN, key, moment(at_ms), ONE_LOAD_MS, WANT_NO_BPF);
 	struct past *p = find_past(ev, MODULE, RW_CPU_UNKNOWN, key, moment(at_ms), ONE_LOAD_MS, 0);
 	if (h == NULL && p != NULL && (p->bpf == 0 || p->pid == r->pid)) {
 		p->bpf = 1;
@@ -705,7 +720,8 @@ static void take_module(struct rw_events *ev, const struct rw_record *r, uint64_
 		put(e->module, sizeof(e->module), "%s", name);
 	e->error = r->error;
 	if (e->detail[0] == '\0') {
-		const char *stage = r->value < sizeof(stages) / sizeof(stages[0]) ? stages[r->value] : "";
+		const char *stage =
+			r->value < sizeof(stages) / sizeof(stages[0]) ? stages[r->value] : "";
 		put(e->detail, sizeof(e->detail), "module %s: %s%s%s",
 		    name[0] != '\0' ? name : "unknown", strerror(-r->error),
 		    stage[0] != '\0' ? " after " : "", stage);
@@ -714,14 +730,16 @@ static void take_module(struct rw_events *ev, const struct rw_record *r, uint64_
 
 /* From BPF with its record, from the log with the line's sequence. */
 static void make_restart(struct rw_events *ev, const char *what, const struct rw_record *r,
-                         uint64_t sequence, uint64_t at_ms, struct rw_events_time now)
+			 uint64_t sequence, uint64_t at_ms, struct rw_events_time now)
 {
 	struct held *h = find_held(ev, RESTART, RW_CPU_UNKNOWN, 0, moment(at_ms), ONE_PANIC_MS, 0);
 
 	if (h == NULL) {
 		/* the restart that ends a panic belongs to it */
-		if (find_past(ev, RESTART, RW_CPU_UNKNOWN, 0, moment(at_ms), ONE_PANIC_MS, 0) != NULL ||
-		    find_past(ev, PANIC, RW_CPU_UNKNOWN, 0, moment(at_ms), ONE_PANIC_MS, 0) != NULL ||
+		if (find_past(ev, RESTART, RW_CPU_UNKNOWN, 0, moment(at_ms), ONE_PANIC_MS, 0) !=
+			    NULL ||
+		    find_past(ev, PANIC, RW_CPU_UNKNOWN, 0, moment(at_ms), ONE_PANIC_MS, 0) !=
+			    NULL ||
 		    find_held(ev, PANIC, RW_CPU_UNKNOWN, 0, moment(at_ms), ONE_PANIC_MS, 0) != NULL)
 			return;
 		h = hold(ev, RESTART, at_ms, now.boot_ms, now);
@@ -781,7 +799,7 @@ struct at { /* of the line at hand */
 };
 
 static struct held *hold_line(struct rw_events *ev, Ringwatch__V1__Kind kind, uint64_t for_ms,
-                              const struct at *at)
+			      const struct at *at)
 {
 	struct held *h = hold(ev, kind, at->ms, at->now.boot_ms + for_ms, at->now);
 
@@ -826,10 +844,10 @@ static void begin_oops(struct rw_events *ev, const struct rw_klog_fact *f, const
 	close_block(ev, at->now.boot_ms);
 	if (!at->backlog)
 		h = find_held(ev, OOPS, RW_CPU_UNKNOWN, 0, at->when, RW_EVENTS_APART_MS,
-		              WANT_BPF | WANT_NO_LOG);
+			      WANT_BPF | WANT_NO_LOG);
 	if (h == NULL && !at->backlog) {
-		struct past *p = find_past(ev, OOPS, RW_CPU_UNKNOWN, 0, at->when, RW_EVENTS_APART_MS,
-		                           WANT_BPF | WANT_NO_LOG);
+		struct past *p = find_past(ev, OOPS, RW_CPU_UNKNOWN, 0, at->when,
+					   RW_EVENTS_APART_MS, WANT_BPF | WANT_NO_LOG);
 		if (p != NULL) {
 			p->log = 1;
 			open_block(ev, OOPS, NULL);
@@ -846,12 +864,12 @@ static void begin_oops(struct rw_events *ev, const struct rw_klog_fact *f, const
 }
 
 static void take_warning_line(struct rw_events *ev, const struct rw_klog_fact *f,
-                              const struct at *at)
+			      const struct at *at)
 {
 	close_block(ev, at->now.boot_ms);
 	bool fresh = is_new_warning(ev, f->cpu, f->symbol, at->when, false);
-	struct held *h = find_held(ev, WARNING, f->cpu, hash(f->symbol), at->when, RW_EVENTS_APART_MS,
-	                           WANT_BPF | WANT_NO_LOG);
+	struct held *h = find_held(ev, WARNING, f->cpu, hash(f->symbol), at->when,
+				   RW_EVENTS_APART_MS, WANT_BPF | WANT_NO_LOG);
 	if (h != NULL) {
 		mark_log(h, at);
 	} else if (fresh) {
@@ -887,7 +905,7 @@ static void take_panic_line(struct rw_events *ev, const struct rw_klog_fact *f, 
 }
 
 static void take_module_line(struct rw_events *ev, const struct rw_klog_fact *f,
-                             const struct at *at)
+			     const struct at *at)
 {
 	char name[RW_COMM_MAX + 1];
 
@@ -913,7 +931,7 @@ static void take_module_line(struct rw_events *ev, const struct rw_klog_fact *f,
 }
 
 static void take_lockup_line(struct rw_events *ev, const struct rw_klog_fact *f,
-                             const struct at *at)
+			     const struct at *at)
 {
 	close_block(ev, at->now.boot_ms);
 	if (find_past(ev, LOCKUP, f->cpu, 0, at->when, LOCKUP_MS, 0) != NULL)
@@ -928,14 +946,14 @@ static void take_lockup_line(struct rw_events *ev, const struct rw_klog_fact *f,
 
 /* Two CPUs oops at once: the first log block may have been given to the other's event. */
 static void swap_if_wrong_cpu(struct rw_events *ev, const struct rw_klog_fact *f,
-                              const struct at *at)
+			      const struct at *at)
 {
 	struct held *h = ev->block.held;
 
 	if (ev->block.kind != OOPS || h == NULL || !h->bpf || h->event.cpu == f->cpu)
 		return;
 	struct held *other = find_held(ev, OOPS, f->cpu, 0, at->when, RW_EVENTS_APART_MS,
-	                               WANT_BPF | WANT_NO_LOG);
+				       WANT_BPF | WANT_NO_LOG);
 	if (other == NULL)
 		return;
 	other->log = true;
@@ -978,7 +996,7 @@ static void take_block_line(struct rw_events *ev, const struct rw_klog_fact *f, 
 }
 
 void rw_events_line(struct rw_events *ev, const struct rw_klog_fact *f, uint64_t sequence,
-                    uint64_t line_boot_ms, bool backlog, struct rw_events_time now)
+		    uint64_t line_boot_ms, bool backlog, struct rw_events_time now)
 {
 	struct at at = {sequence, line_boot_ms, moment(line_boot_ms), backlog, now};
 

@@ -9,7 +9,7 @@
  * unfinished leaves after RW_EVENTS_HOLD_MS with what is known.
  *
  * Storms: of one signature a few go out at once, the rest is counted and goes
- * out as one event when its window ends; windows double up to five minutes.
+ * out as one event when its window ends; a lasting storm's windows grow longer.
  *
  * Pure: time comes in as an argument, events go out through a callback.
  * Owner: one thread. Memory: only while something is held back.
@@ -26,12 +26,14 @@
 #include "sensor/symbols.h"
 
 enum {
-	RW_EVENTS_HOLD_MS = 300,      /* unfinished: a begin without its detail, a log block without its end */
-	RW_EVENTS_CONFIRM_MS = 50,    /* complete in the log; BPF may still come */
-	RW_EVENTS_MODULE_MS = 1000,   /* the log names the cause before the system call returns */
-	RW_EVENTS_APART_MS = 1000,    /* two sources, one thing */
-	RW_EVENTS_STORM_MS = 10000,   /* first window of a storm */
-	RW_EVENTS_STORM_MAX_MS = 300000,
+	RW_EVENTS_HOLD_MS = 300,    /* unfinished: no detail yet, or a log block has no end */
+	RW_EVENTS_CONFIRM_MS = 50,  /* complete in the log; BPF may still come */
+	RW_EVENTS_MODULE_MS = 1000, /* the log names the cause before the system call returns */
+	RW_EVENTS_APART_MS = 1000,  /* two sources, one thing */
+	RW_EVENTS_AT_ONCE = 4,      /* of one signature in a window; the rest is counted */
+	RW_EVENTS_STORM_MS = 10000, /* the window */
+	RW_EVENTS_HEAVY = 100,      /* counted in a window: the next one is twice as long, */
+	RW_EVENTS_STORM_MAX_MS = 300000, /* up to this */
 	RW_EVENTS_KINDS = 16,
 };
 
@@ -63,12 +65,12 @@ void rw_events_set_in_bpf(struct rw_events *events, Ringwatch__V1__Kind kind);
 
 /* A BPF record. */
 void rw_events_record(struct rw_events *events, const struct rw_record *record,
-                      struct rw_events_time now);
+		      struct rw_events_time now);
 
 /* A kernel log line: its sequence number and when it was written (boot clock).
  * `backlog`: it is from before the BPF programs were there to confirm it. */
 void rw_events_line(struct rw_events *events, const struct rw_klog_fact *fact, uint64_t sequence,
-                    uint64_t line_boot_ms, bool backlog, struct rw_events_time now);
+		    uint64_t line_boot_ms, bool backlog, struct rw_events_time now);
 
 /*
  * Sends what is ready or overdue. Call it after both sources were drained and

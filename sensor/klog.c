@@ -149,7 +149,8 @@ static bool has_die_tail(const struct line *l)
 		uint32_t count;
 
 		if (!take_text(&tail, ": ") || !take_hex(&tail, 4, 16, &code) ||
-		    !take_text(&tail, " [#") || !take_number(&tail, &count) || !take_text(&tail, "]"))
+		    !take_text(&tail, " [#") || !take_number(&tail, &count) ||
+		    !take_text(&tail, "]"))
 			continue;
 		if (tail.at < tail.end && *tail.at != ' ')
 			continue;
@@ -165,11 +166,26 @@ static bool has_die_tail(const struct line *l)
 static bool parse_die(struct line l, struct rw_klog_fact *out)
 {
 	static const char *const titles[] = {
-		"Oops", "Internal error: ", "general protection fault", "invalid opcode",
-		"divide error", "stack segment", "double fault", "alignment check", "int3", "bounds",
-		"overflow", "invalid TSS", "segment not present", "simd exception",
-		"fpu exception", "control protection fault", "Bad pagetable", "iret exception",
-		"coprocessor segment overrun", "unexpected #PF",
+		"Oops",
+		"Internal error: ",
+		"general protection fault",
+		"invalid opcode",
+		"divide error",
+		"stack segment",
+		"double fault",
+		"alignment check",
+		"int3",
+		"bounds",
+		"overflow",
+		"invalid TSS",
+		"segment not present",
+		"simd exception",
+		"fpu exception",
+		"control protection fault",
+		"Bad pagetable",
+		"iret exception",
+		"coprocessor segment overrun",
+		"unexpected #PF",
 	};
 
 	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {

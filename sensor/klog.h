@@ -23,26 +23,26 @@
 enum { RW_KLOG_TEXT_BYTES = 256 };
 
 enum rw_klog_type {
-	RW_KLOG_OTHER = 0,    /* nothing that is watched */
-	RW_KLOG_OOPS,         /* "BUG: kernel NULL pointer dereference", "kernel BUG at": title = text */
-	RW_KLOG_DIE,          /* "Oops: 0002 [#1] SMP": belongs to an oops, or begins one */
-	RW_KLOG_WARNING,      /* cpu, pid, symbol, module; text = FILE:LINE */
-	RW_KLOG_PANIC,        /* text = what follows "not syncing: " */
-	RW_KLOG_HARD_LOCKUP,  /* cpu */
-	RW_KLOG_MODULE,       /* module ("" when the kernel does not name it), error, text */
-	RW_KLOG_RESTART,      /* text = "reboot", "power-off", "kexec" or "emergency" */
-	RW_KLOG_TASK,         /* cpu, pid, comm */
-	RW_KLOG_IP,           /* kernel instruction pointer: symbol, module; symbol "" when none */
-	RW_KLOG_TRACE,        /* a call trace begins */
-	RW_KLOG_FRAME,        /* symbol, module */
-	RW_KLOG_END,          /* "---[ end trace" */
+	RW_KLOG_OTHER = 0, /* nothing that is watched */
+	RW_KLOG_OOPS,    /* "BUG: kernel NULL pointer dereference", "kernel BUG at": title = text */
+	RW_KLOG_DIE,     /* "Oops: 0002 [#1] SMP": belongs to an oops, or begins one */
+	RW_KLOG_WARNING, /* cpu, pid, symbol, module; text = FILE:LINE */
+	RW_KLOG_PANIC,   /* text = what follows "not syncing: " */
+	RW_KLOG_HARD_LOCKUP, /* cpu */
+	RW_KLOG_MODULE,      /* module ("" when the kernel does not name it), error, text */
+	RW_KLOG_RESTART,     /* text = "reboot", "power-off", "kexec" or "emergency" */
+	RW_KLOG_TASK,        /* cpu, pid, comm */
+	RW_KLOG_IP,          /* kernel instruction pointer: symbol, module; symbol "" when none */
+	RW_KLOG_TRACE,       /* a call trace begins */
+	RW_KLOG_FRAME,       /* symbol, module */
+	RW_KLOG_END,         /* "---[ end trace" */
 };
 
 struct rw_klog_fact {
 	enum rw_klog_type type;
-	uint32_t cpu;   /* UINT32_MAX unknown */
-	uint32_t pid;   /* 0 unknown */
-	int32_t error;  /* negative errno */
+	uint32_t cpu;  /* UINT32_MAX unknown */
+	uint32_t pid;  /* 0 unknown */
+	int32_t error; /* negative errno */
 	char comm[RW_COMM_MAX + 1];
 	char symbol[RW_SYMBOL_MAX + 1]; /* "crash_write+0x12" */
 	char module[RW_COMM_MAX + 1];   /* "" for the kernel itself */

@@ -13,14 +13,14 @@ struct rw_kmsg {
 	int fd;
 	bool device;
 	bool pollable;
-	bool caught_up;      /* has been drained once */
-	bool skipping;       /* a stream's line was too long: up to its end */
+	bool caught_up; /* has been drained once */
+	bool skipping;  /* a stream's line was too long: up to its end */
 	rw_kmsg_fn *fn;
 	void *context;
 	uint64_t after;
 	uint64_t last;
 	uint64_t lost;
-	size_t used;         /* of a stream's unfinished line */
+	size_t used; /* of a stream's unfinished line */
 	char bytes[RW_KMSG_RECORD_BYTES + 1];
 };
 
@@ -106,7 +106,7 @@ int rw_kmsg_parse(char *line, size_t length, struct rw_kmsg_record *record)
 /* ---- the source ---------------------------------------------------------------- */
 
 int rw_kmsg_open(const char *path, uint64_t after, rw_kmsg_fn *fn, void *context,
-                 struct rw_kmsg **out)
+		 struct rw_kmsg **out)
 {
 	struct stat st;
 
@@ -228,8 +228,8 @@ static void split_stream(struct rw_kmsg *kmsg)
 static int read_stream(struct rw_kmsg *kmsg)
 {
 	for (int i = 0; i < RW_KMSG_RECORDS_PER_CALL; i++) {
-		ssize_t n = read(kmsg->fd, kmsg->bytes + kmsg->used,
-		                 RW_KMSG_RECORD_BYTES - kmsg->used);
+		ssize_t n =
+			read(kmsg->fd, kmsg->bytes + kmsg->used, RW_KMSG_RECORD_BYTES - kmsg->used);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if ((n < 0 && errno == EAGAIN) || n == 0)

@@ -26,7 +26,7 @@ struct rw_kmsg_record {
 	uint64_t usec;     /* the kernel's own clock since boot */
 	uint32_t priority; /* 0 … 7 */
 	uint32_t facility;
-	const char *text;  /* not NUL-terminated; the device's \xNN undone */
+	const char *text; /* not NUL-terminated; the device's \xNN undone */
 	size_t length;
 };
 
@@ -47,7 +47,7 @@ typedef void rw_kmsg_fn(void *context, const struct rw_kmsg_record *record, bool
  * with by an earlier life; UINT64_MAX for none. 0 or negative errno.
  */
 int rw_kmsg_open(const char *path, uint64_t after, rw_kmsg_fn *fn, void *context,
-                 struct rw_kmsg **out);
+		 struct rw_kmsg **out);
 void rw_kmsg_close(struct rw_kmsg *kmsg);
 
 /* To poll for reading; -1 when polling it makes no sense (a plain file). */

@@ -26,6 +26,6 @@ void rw_sensor_notify(const char *state)
 		return;
 	/* a manager that does not listen is not worth a word */
 	ssize_t sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to,
-	                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
 	(void)sent;
 }

@@ -402,7 +402,7 @@ static int load_candidate(const struct rw_probes *probes, const struct watch *wa
 		return 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct bpf_object *object;
+		struct bpf_object *object = NULL;
 		int alone = count == 1 ? error
 				       : load_programs(probes, watch, candidate->map,
 						       &candidate->programs[i], 1, &object);

@@ -43,12 +43,12 @@
 #include "sensor/uplink.h"
 
 enum {
-	LOST_EVERY_MS = 10000,    /* at most one events_lost event in so long */
-	BUSY_FOR_MS = 5000,       /* after an event the log position is saved each tick */
-	STOP_CONNECT_MS = 1000,   /* at SIGTERM: for a session to come up, */
-	STOP_DRAIN_MS = 2500,     /* and for the spool to be acked, */
-	STOP_FLUSH_MS = 3500,     /* and for the goodbye to leave; systemctl may take 1 s before */
-	LOG_ROUNDS = 64,          /* of RW_KMSG_RECORDS_PER_CALL lines a turn */
+	LOST_EVERY_MS = 10000,  /* at most one events_lost event in so long */
+	BUSY_FOR_MS = 5000,     /* after an event the log position is saved each tick */
+	STOP_CONNECT_MS = 1000, /* at SIGTERM: for a session to come up, */
+	STOP_DRAIN_MS = 2500,   /* and for the spool to be acked, */
+	STOP_FLUSH_MS = 3500,   /* and for the goodbye to leave; systemctl may take 1 s before */
+	LOG_ROUNDS = 64,        /* of RW_KMSG_RECORDS_PER_CALL lines a turn */
 };
 
 struct sensor {
@@ -68,7 +68,7 @@ struct sensor {
 	bool reload;
 	uint64_t next_alive_ms;
 	uint64_t busy_until_ms;
-	uint64_t unwritten;      /* events that the spool could not take */
+	uint64_t unwritten; /* events that the spool could not take */
 	bool spool_failing;
 	uint64_t lost_reported;
 	uint64_t next_lost_ms;
@@ -96,7 +96,7 @@ static int fail(int code, const char *line)
 /* ---- configuration ------------------------------------------------------------------- */
 
 static int load_tls(const struct rw_sensor_config *c, SSL_CTX **tls, struct rw_identity *identity,
-                    char error[RW_CONF_ERROR_BYTES])
+		    char error[RW_CONF_ERROR_BYTES])
 {
 	char reason[RW_TLS_ERROR_BYTES];
 	struct rw_tls_files files = {
@@ -111,8 +111,9 @@ static int load_tls(const struct rw_sensor_config *c, SSL_CTX **tls, struct rw_i
 	if (err == 0) {
 		err = rw_tls_own_identity(context, identity, reason);
 		if (err == 0 && identity->role != RW_IDENTITY_HOST) {
-			snprintf(reason, sizeof(reason), "%.200s: a collector's certificate, expected a host's",
-			         c->tls.certificate);
+			snprintf(reason, sizeof(reason),
+				 "%.200s: a collector's certificate, expected a host's",
+				 c->tls.certificate);
 			err = -EINVAL;
 		}
 		if (err != 0)
@@ -128,7 +129,7 @@ static int load_tls(const struct rw_sensor_config *c, SSL_CTX **tls, struct rw_i
 
 /* Configuration, certificates, and that they speak of the same host. An exit code. */
 static int load(const char *path, struct rw_sensor_config *c, SSL_CTX **tls,
-                struct rw_identity *identity)
+		struct rw_identity *identity)
 {
 	char error[RW_CONF_ERROR_BYTES];
 
@@ -138,7 +139,7 @@ static int load(const char *path, struct rw_sensor_config *c, SSL_CTX **tls,
 		return fail(RW_EXIT_USAGE, error);
 	if (c->host_id_given && strcmp(c->host_id, identity->name) != 0) {
 		rw_conf_complain(path, "host_id", error, "%s, but the certificate is that of %s",
-		                 c->host_id, identity->name);
+				 c->host_id, identity->name);
 		SSL_CTX_free(*tls);
 		*tls = NULL;
 		return fail(RW_EXIT_USAGE, error);
@@ -204,7 +205,7 @@ int rw_sensor_announce(const struct rw_sensor_options *options)
 		err = rw_file_make_folder(config.state_dir, 0700);
 	if (err == 0)
 		err = rw_announcement_write(config.state_dir, &options->announcement, boot_id,
-		                            rw_clock_boot_ms());
+					    rw_clock_boot_ms());
 	if (err != 0)
 		return fail_state(config.state_dir, "announcement", err);
 	return RW_EXIT_OK;
@@ -255,8 +256,8 @@ static void note_last_words(struct sensor *s, const struct rw_event *e)
 		snprintf(words, size, "panic: %.120s", e->detail);
 	else if (strncmp(words, "panic", 5) != 0)
 		snprintf(words, size, "forced restart%s%.64s (%.20s)",
-		         e->comm[0] != '\0' ? " by " : "", e->comm,
-		         e->signature + strlen("restart:"));
+			 e->comm[0] != '\0' ? " by " : "", e->comm,
+			 e->signature + strlen("restart:"));
 }
 
 /* The kernel begins to go down while the sensor still runs. Only what was
@@ -272,8 +273,8 @@ static void take_restart(struct sensor *s, const struct rw_event *e)
 		if (rw_announcement_parse(kind, &s->state.armed) != 0)
 			s->state.armed = RW_ARMED_REBOOT;
 	} else if (!emergency && s->state.armed == RW_ARMED_NONE &&
-	           rw_announcement_read(s->config.state_dir, s->state.boot_id, rw_clock_boot_ms(),
-	                                &announced)) {
+		   rw_announcement_read(s->config.state_dir, s->state.boot_id, rw_clock_boot_ms(),
+					&announced)) {
 		s->state.armed = announced.armed;
 	}
 	save_state(s);
@@ -291,14 +292,15 @@ static void on_event(void *context, struct rw_event *event, uint64_t log_positio
 		note_last_words(s, event);
 		save_state(s);
 	}
-	bool kept = spool(s, event,
-	                  s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) ? log_position : UINT64_MAX);
+	bool kept =
+		spool(s, event,
+		      s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) ? log_position : UINT64_MAX);
 	s->busy_until_ms = rw_clock_boot_ms() + BUSY_FOR_MS;
 	if (!kept)
 		return;
 	rw_info("event=spooled kind=%s signature=\"%s\" source=%s count=%u sequence=%llu",
-	        rw_kind_name(event->kind), event->signature, rw_source_name(event->source),
-	        event->count, (unsigned long long)event->sequence);
+		rw_kind_name(event->kind), event->signature, rw_source_name(event->source),
+		event->count, (unsigned long long)event->sequence);
 }
 
 static void fill_own_event(const struct sensor *s, struct rw_event *e, const char *signature)
@@ -333,18 +335,20 @@ static void report_lost(struct sensor *s, uint64_t now_ms)
 	fill_own_event(s, &e, "events_lost:sources");
 	uint64_t count = lost - s->lost_reported;
 	e.count = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
-	snprintf(e.detail, sizeof(e.detail),
-	         "since the sensor's start: %llu kernel log lines, %llu BPF records and %llu events "
-	         "that could not be written",
-	         (unsigned long long)in_log, (unsigned long long)in_bpf,
-	         (unsigned long long)s->unwritten);
+	snprintf(
+		e.detail, sizeof(e.detail),
+		"since the sensor's start: %llu kernel log lines, %llu BPF records and %llu events "
+		"that could not be written",
+		(unsigned long long)in_log, (unsigned long long)in_bpf,
+		(unsigned long long)s->unwritten);
 	rw_warning("event=events_lost log=%llu bpf=%llu unwritten=%llu", (unsigned long long)in_log,
-	           (unsigned long long)in_bpf, (unsigned long long)s->unwritten);
+		   (unsigned long long)in_bpf, (unsigned long long)s->unwritten);
 	if (spool(s, &e, UINT64_MAX))
 		s->lost_reported = lost;
 }
 
-/* ---- sources ---------------------------------------------------------------------------------- */
+/* ---- sources ----------------------------------------------------------------------------------
+ */
 
 static void on_record(void *context, const struct rw_record *record)
 {
@@ -389,7 +393,8 @@ static void read_sources(struct sensor *s)
 	read_log(s);
 }
 
-/* ---- start --------------------------------------------------------------------------------------- */
+/* ---- start
+ * --------------------------------------------------------------------------------------- */
 
 /* How the last boot ended is spooled before the state moves on; a crash in
  * between finds the event in the spool. */
@@ -410,13 +415,13 @@ static int settle_last_boot(struct sensor *s)
 	if (err == -EINVAL)
 		rw_warning("event=state_damaged reason=\"%s\"", error);
 	bool report = rw_boot_decide(err == 0 ? &old : NULL, boot_id, t.boot_ms, t.wall_ms,
-	                             &s->state, &event);
+				     &s->state, &event);
 	if (report && !rw_spool_holds(s->spool, event.kind, event.boot_id)) {
 		err = rw_spool_append(s->spool, &event, UINT64_MAX);
 		if (err != 0)
 			return fail_state(s->config.state_dir, "spool", err);
 		rw_info("event=spooled kind=%s signature=\"%s\" detail=\"%s\"",
-		        rw_kind_name(event.kind), event.signature, event.detail);
+			rw_kind_name(event.kind), event.signature, event.detail);
 	}
 	const struct rw_spool_log_mark *mark = rw_spool_log_mark(s->spool);
 	if (mark->sequence != UINT64_MAX && strcmp(mark->boot_id, boot_id) == 0 &&
@@ -437,7 +442,7 @@ static int open_state(struct sensor *s)
 	if (code != RW_EXIT_OK)
 		return code;
 	if (rw_spool_open(s->config.state_dir, s->config.spool.max_bytes, &s->spool, &set_aside,
-	                  notice) != 0)
+			  notice) != 0)
 		return fail(RW_EXIT_STATE, notice);
 	if (notice[0] != '\0')
 		rw_warning("event=spool_repaired reason=\"%s\"", notice);
@@ -451,6 +456,33 @@ static int open_state(struct sensor *s)
 	return code;
 }
 
+/* Whether anything at all can be watched: it is said, kind by kind. */
+static int settle_coverage(struct sensor *s, const char *no_log)
+{
+	struct rw_probe_coverage bpf[RW_PROBES_COVERAGE_MAX];
+	uint32_t count = s->probes == NULL ? 0 : rw_probes_coverage(s->probes, bpf);
+	const char *no_probes =
+		s->options->tier == RW_PROBES_NONE ? bpf_is_off : "no memory for BPF";
+	bool any = s->kmsg != NULL;
+	char line[512];
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (bpf[i].in_bpf)
+			rw_events_set_in_bpf(s->events, bpf[i].kind);
+		any = any || bpf[i].in_bpf;
+	}
+	s->coverage_count = rw_coverage_build(s->probes, no_probes, s->kmsg != NULL, s->coverage);
+	for (uint32_t i = 0; i < s->coverage_count; i++)
+		rw_info("event=coverage kind=%s hook=\"%s\" reason=\"%s\"",
+			rw_kind_name(s->coverage[i].kind), s->coverage[i].hook,
+			s->coverage[i].reason);
+	if (any)
+		return RW_EXIT_OK;
+	snprintf(line, sizeof(line), "nothing can be watched: %s: %s; BPF: %s", s->options->kmsg,
+		 no_log, count > 0 ? bpf[0].reason : no_probes);
+	return fail(RW_EXIT_PERMISSION, line);
+}
+
 /* What the log holds already, then BPF. */
 static int open_sources(struct sensor *s)
 {
@@ -459,37 +491,18 @@ static int open_sources(struct sensor *s)
 
 	if (err != 0) {
 		snprintf(no_log, sizeof(no_log), "%s", strerror(-err));
-		rw_warning("event=kernel_log_unreadable path=%s reason=\"%s\"", s->options->kmsg, no_log);
+		rw_warning("event=kernel_log_unreadable path=%s reason=\"%s\"", s->options->kmsg,
+			   no_log);
 	}
 	read_log(s);
 	rw_events_flush(s->events, now());
-	bool bpf = s->options->tier != RW_PROBES_NONE;
-	if (bpf) {
+	if (s->options->tier != RW_PROBES_NONE) {
 		rw_probes_set_tier_limit(s->options->tier);
 		err = rw_probes_open(on_record, s, &s->probes);
 		if (err != 0)
 			rw_warning("event=bpf_unusable reason=\"%s\"", strerror(-err));
 	}
-	s->coverage_count = rw_coverage_build(s->probes, bpf ? "no memory for BPF" : bpf_is_off,
-	                                      s->kmsg != NULL, s->coverage);
-
-	struct rw_probe_coverage bpf[RW_PROBES_COVERAGE_MAX];
-	uint32_t count = s->probes == NULL ? 0 : rw_probes_coverage(s->probes, bpf);
-	bool any = s->kmsg != NULL;
-	for (uint32_t i = 0; i < count; i++) {
-		if (bpf[i].in_bpf)
-			rw_events_set_in_bpf(s->events, bpf[i].kind);
-		any = any || bpf[i].in_bpf;
-	}
-	for (uint32_t i = 0; i < s->coverage_count; i++)
-		rw_info("event=coverage kind=%s hook=\"%s\" reason=\"%s\"",
-		        rw_kind_name(s->coverage[i].kind), s->coverage[i].hook, s->coverage[i].reason);
-	if (any)
-		return RW_EXIT_OK;
-	char line[512];
-	snprintf(line, sizeof(line), "nothing can be watched: %s: %s; BPF: %s", s->options->kmsg, no_log,
-	         count > 0 ? bpf[0].reason : "off");
-	return fail(RW_EXIT_PERMISSION, line);
+	return settle_coverage(s, no_log);
 }
 
 static int open_uplink(struct sensor *s)
@@ -532,7 +545,8 @@ static int open_signals(struct sensor *s)
 
 static int start(struct sensor *s)
 {
-	struct rw_events_config events = {.resolve = rw_symbols_resolve, .fn = on_event, .context = s};
+	struct rw_events_config events = {
+		.resolve = rw_symbols_resolve, .fn = on_event, .context = s};
 	int code = load(s->options->config, &s->config, &s->tls, &s->identity);
 
 	if (code == RW_EXIT_OK)
@@ -553,14 +567,15 @@ static int start(struct sensor *s)
 		return code;
 	save_state(s);
 	rw_info("event=started version=%s host=%s ring=%s boot=%s boot_order=%llu spooled=%u",
-	        RW_VERSION, s->identity.name, s->identity.ring, s->state.boot_id,
-	        (unsigned long long)s->state.boot_order, rw_spool_pending(s->spool));
+		RW_VERSION, s->identity.name, s->identity.ring, s->state.boot_id,
+		(unsigned long long)s->state.boot_order, rw_spool_pending(s->spool));
 	/* certificates, BTF and configuration have left holes in the heap */
 	malloc_trim(0);
 	return RW_EXIT_OK;
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * ---------------------------------------------------------------------------------------- */
 
 static void take_signals(struct sensor *s)
 {
@@ -584,12 +599,14 @@ static void reload(struct sensor *s)
 
 	s->reload = false;
 	if (err == 0 && strcmp(identity.name, s->identity.name) != 0) {
-		snprintf(error, sizeof(error), "the certificate is now that of host %s", identity.name);
+		snprintf(error, sizeof(error), "the certificate is now that of host %s",
+			 identity.name);
 		SSL_CTX_free(tls);
 		err = -EINVAL;
 	}
 	if (err != 0) {
-		rw_error("event=reload_refused reason=\"%s\" kept=\"the certificates in use\"", error);
+		rw_error("event=reload_refused reason=\"%s\" kept=\"the certificates in use\"",
+			 error);
 		return;
 	}
 	rw_uplink_set_tls(s->uplink, tls, identity.trust_domain);
@@ -610,7 +627,8 @@ static void wait_for_something(struct sensor *s, uint64_t until_ms)
 	if (s->kmsg != NULL && rw_kmsg_descriptor(s->kmsg) >= 0)
 		fds[count++] = (struct pollfd){.fd = rw_kmsg_descriptor(s->kmsg), .events = POLLIN};
 	if (s->probes != NULL && rw_probes_descriptor(s->probes) >= 0)
-		fds[count++] = (struct pollfd){.fd = rw_probes_descriptor(s->probes), .events = POLLIN};
+		fds[count++] =
+			(struct pollfd){.fd = rw_probes_descriptor(s->probes), .events = POLLIN};
 	count += rw_uplink_poll(s->uplink, fds + count);
 	if (wait_ms > RW_SENSOR_TICK_MS)
 		wait_ms = RW_SENSOR_TICK_MS;
@@ -625,8 +643,9 @@ static uint64_t turn(struct sensor *s)
 	struct rw_events_time t = now();
 	uint64_t next = rw_events_flush(s->events, t);
 	report_lost(s, t.boot_ms);
-	bool moved = s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) && t.boot_ms < s->busy_until_ms &&
-	             s->state.log_sequence != rw_events_log_position(s->events);
+	bool moved = s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) &&
+		     t.boot_ms < s->busy_until_ms &&
+		     s->state.log_sequence != rw_events_log_position(s->events);
 	uint64_t saved_ms = s->next_alive_ms - RW_BOOT_ALIVE_EVERY_MS;
 	if (t.boot_ms >= s->next_alive_ms || (moved && t.boot_ms >= saved_ms + RW_SENSOR_TICK_MS)) {
 		save_state(s);
@@ -636,7 +655,8 @@ static uint64_t turn(struct sensor *s)
 	return uplink_ms < next ? uplink_ms : next;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end
+ * ------------------------------------------------------------------------------------------ */
 
 static Ringwatch__V1__GoodbyeKind goodbye_of(enum rw_boot_armed armed)
 {
@@ -654,7 +674,8 @@ static Ringwatch__V1__GoodbyeKind goodbye_of(enum rw_boot_armed armed)
 	return RINGWATCH__V1__GOODBYE_KIND__GOODBYE_SENSOR_STOP;
 }
 
-static void run_until(struct sensor *s, uint64_t deadline_ms, bool (*done)(const struct rw_uplink *))
+static void run_until(struct sensor *s, uint64_t deadline_ms,
+		      bool (*done)(const struct rw_uplink *))
 {
 	while (!done(s->uplink) && rw_clock_boot_ms() < deadline_ms) {
 		uint64_t next_ms = turn(s);
@@ -688,7 +709,7 @@ static void stop(struct sensor *s)
 	}
 	save_state(s);
 	rw_info("event=stopped goodbye=%s spooled=%u", rw_goodbye_name(goodbye_of(a.armed)),
-	        rw_spool_pending(s->spool));
+		rw_spool_pending(s->spool));
 }
 
 static void release(struct sensor *s)
@@ -730,7 +751,8 @@ int rw_sensor_run(const struct rw_sensor_options *options)
 	return code;
 }
 
-/* ---- --coverage ------------------------------------------------------------------------------------------ */
+/* ---- --coverage
+ * ------------------------------------------------------------------------------------------ */
 
 static void ignore_record(void *context, const struct rw_record *record)
 {

@@ -91,7 +91,7 @@ enum rw_boot_armed rw_shutdown_ask_systemd(void)
 {
 	char *const state[] = {(char *)"systemctl", (char *)"is-system-running", NULL};
 	char *const jobs[] = {(char *)"systemctl", (char *)"list-jobs", (char *)"--no-legend",
-	                      (char *)"--no-pager", NULL};
+			      (char *)"--no-pager", NULL};
 	char answer[ANSWER_BYTES];
 
 	if (access("/run/systemd/system", F_OK) != 0)

@@ -77,7 +77,7 @@ struct rw_spool {
 	int folder_fd;
 	char path[PATH_MAX];
 	uint64_t max_bytes;
-	uint64_t size;   /* end of the last good record */
+	uint64_t size; /* end of the last good record */
 	uint64_t synced;
 	uint8_t id[RW_SPOOL_ID_BYTES];
 	uint64_t last_sequence;
@@ -323,7 +323,7 @@ static int count_live(struct rw_spool *s, struct record *r)
 }
 
 __attribute__((format(printf, 2, 3))) static void say(char notice[RW_SPOOL_ERROR_BYTES],
-                                                      const char *fmt, ...)
+						      const char *fmt, ...)
 {
 	va_list args;
 
@@ -406,7 +406,7 @@ static int open_or_make(struct rw_spool *s, bool *set_aside, char notice[RW_SPOO
 }
 
 int rw_spool_open(const char *folder, uint64_t max_bytes, struct rw_spool **out, bool *set_aside,
-                  char notice[RW_SPOOL_ERROR_BYTES])
+		  char notice[RW_SPOOL_ERROR_BYTES])
 {
 	struct rw_spool *s = calloc(1, sizeof(*s));
 	int err;
@@ -495,7 +495,7 @@ struct rewrite {
 	uint64_t evict_bytes[SEVERITIES]; /* at least so many, of each */
 	uint64_t lost[SEVERITIES];        /* events that went */
 	bool renumber;
-	const struct rw_event *like;      /* its boot and time go into an events_lost event */
+	const struct rw_event *like; /* its boot and time go into an events_lost event */
 	int fd;
 	uint64_t size;
 	uint64_t last_sequence;
@@ -550,7 +550,7 @@ static int copy_live(struct rw_spool *s, struct rewrite *w, struct record *r)
 
 /* What was dropped, in an event of its own; numbered by the caller. */
 static int build_lost_event(const struct rw_event *like, uint64_t lost, uint64_t sequence,
-                            struct record *r)
+			    struct record *r)
 {
 	struct rw_event event = {
 		.sequence = sequence,
@@ -567,8 +567,8 @@ static int build_lost_event(const struct rw_event *like, uint64_t lost, uint64_t
 
 	memcpy(event.boot_id, like->boot_id, sizeof(event.boot_id));
 	snprintf(event.detail, sizeof(event.detail),
-	         "the spool was full: %llu events dropped, the least severe and oldest first",
-	         (unsigned long long)lost);
+		 "the spool was full: %llu events dropped, the least severe and oldest first",
+		 (unsigned long long)lost);
 	long length = rw_event_pack(&event, r->payload, sizeof(r->payload));
 	if (length < 0)
 		return (int)length;
@@ -703,7 +703,7 @@ static int write_record(struct rw_spool *s, struct record *r, bool durable)
 }
 
 static int add_event(struct rw_spool *s, struct rw_event *event, uint64_t log_sequence,
-                     struct record *r)
+		     struct record *r)
 {
 	event->sequence = s->last_sequence + 1;
 	long length = rw_event_pack(event, r->payload, sizeof(r->payload));
@@ -866,8 +866,8 @@ bool rw_spool_holds(struct rw_spool *s, Ringwatch__V1__Kind kind, const char *bo
 			return false;
 		offset += record_bytes(r);
 		if (r->head.type == RECORD_EVENT &&
-		    rw_event_unpack(r->payload, r->head.length, event) == 0 && event->kind == kind &&
-		    strcmp(event->boot_id, boot_id) == 0)
+		    rw_event_unpack(r->payload, r->head.length, event) == 0 &&
+		    event->kind == kind && strcmp(event->boot_id, boot_id) == 0)
 			return true;
 	}
 	return false;

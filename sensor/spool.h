@@ -51,10 +51,10 @@ struct rw_spool;
  * cut, a damaged file set aside (*set_aside is true then).
  */
 int rw_spool_open(const char *folder, uint64_t max_bytes, struct rw_spool **out, bool *set_aside,
-                  char notice[RW_SPOOL_ERROR_BYTES]);
+		  char notice[RW_SPOOL_ERROR_BYTES]);
 void rw_spool_close(struct rw_spool *spool);
 
-const uint8_t *rw_spool_id(const struct rw_spool *spool); /* RW_SPOOL_ID_BYTES */
+const uint8_t *rw_spool_id(const struct rw_spool *spool);      /* RW_SPOOL_ID_BYTES */
 uint64_t rw_spool_last_sequence(const struct rw_spool *spool); /* 0 before the first */
 uint64_t rw_spool_acked(const struct rw_spool *spool);
 uint32_t rw_spool_pending(const struct rw_spool *spool);

@@ -12,9 +12,9 @@
 #include "sensor/uplink.h"
 
 #include <errno.h>
-#include <openssl/err.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,10 +34,11 @@
 enum {
 	REASON_BYTES = 320,
 	READ_BYTES = 4096,
-	BATCH_BYTES = 48 * 1024,   /* of packed events: a frame with its overhead stays below the cap */
+	BATCH_BYTES =
+		48 * 1024, /* of packed events: a frame with its overhead stays below the cap */
 	QUEUE_MAX = 512 * 1024,
-	SAY_AGAIN_MS = 60000,      /* another reason of the same address is said after so long */
-	USER_TIMEOUT_MS = 15000,   /* TCP: bytes that nobody acknowledges */
+	SAY_AGAIN_MS = 60000,    /* another reason of the same address is said after so long */
+	USER_TIMEOUT_MS = 15000, /* TCP: bytes that nobody acknowledges */
 };
 
 enum stage { IDLE, LOOKUP, CONNECT, HANDSHAKE, HELLO, READY };
@@ -51,17 +52,17 @@ struct said {
 struct rw_uplink {
 	struct rw_uplink_config config;
 	enum stage stage;
-	uint64_t next_ms;          /* IDLE: when to try again; else when to give up waiting */
-	uint32_t address;          /* index of the collector being tried or used */
-	uint32_t rounds;           /* without a Welcome */
-	uint64_t round_retry_ms;   /* the longest retry_after that a Reject of this round asked for */
+	uint64_t next_ms;        /* IDLE: when to try again; else when to give up waiting */
+	uint32_t address;        /* index of the collector being tried or used */
+	uint32_t rounds;         /* without a Welcome */
+	uint64_t round_retry_ms; /* the longest retry_after that a Reject of this round asked for */
 	uint32_t backoff_cap_ms;
 	struct said said[RW_SENSOR_COLLECTORS_MAX];
-	bool was_down;             /* something was said that is to be taken back */
+	bool was_down; /* something was said that is to be taken back */
 
 	struct rw_lookup *lookup;
 	struct addrinfo *answers;
-	struct addrinfo *answer;   /* being tried */
+	struct addrinfo *answer; /* being tried */
 	int fd;
 	SSL *ssl;
 	bool want_write;
@@ -75,7 +76,7 @@ struct rw_uplink {
 	uint64_t next_heartbeat_ms;
 	uint64_t throttled_until_ms;
 	uint64_t sent_sequence;
-	uint32_t batches;                      /* sent and unacked, oldest first */
+	uint32_t batches; /* sent and unacked, oldest first */
 	uint64_t batch_ends[RW_UPLINK_BATCHES];
 	uint64_t ack_deadline_ms;
 	uint64_t lost_events;
@@ -135,8 +136,8 @@ static void say_unreachable(struct rw_uplink *u, const char *reason, uint64_t no
 	said->at_ms = now_ms;
 	snprintf(said->reason, sizeof(said->reason), "%s", reason);
 	u->was_down = true;
-	rw_warning("event=unreachable address=%s reason=\"%s\" spooled=%u", address_of(u),
-	           reason, rw_spool_pending(u->config.spool));
+	rw_warning("event=unreachable address=%s reason=\"%s\" spooled=%u", address_of(u), reason,
+		   rw_spool_pending(u->config.spool));
 }
 
 /* The next address at once, the next round after a random wait. */
@@ -384,9 +385,8 @@ struct taking {
 };
 
 /* The reader is in the midst of its work: the session ends when it is back. */
-__attribute__((format(printf, 3, 4))) static int end_session(struct rw_uplink *u,
-                                                             uint32_t retry_after_ms,
-                                                             const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int
+end_session(struct rw_uplink *u, uint32_t retry_after_ms, const char *fmt, ...)
 {
 	va_list args;
 
@@ -407,12 +407,12 @@ static uint32_t clamp(uint32_t value, uint32_t least, uint32_t most)
 static int renew_spool(struct rw_uplink *u, uint64_t acked)
 {
 	rw_warning("event=spool_renewed acked=%llu given=%llu reason=\"the collector has more than "
-	           "this spool ever held\"",
-	           (unsigned long long)acked,
-	           (unsigned long long)rw_spool_last_sequence(u->config.spool));
+		   "this spool ever held\"",
+		   (unsigned long long)acked,
+		   (unsigned long long)rw_spool_last_sequence(u->config.spool));
 	int err = rw_spool_renew(u->config.spool);
 	return end_session(u, 0, "the spool begins anew under another id%s%s", err != 0 ? ": " : "",
-	        err != 0 ? strerror(-err) : "");
+			   err != 0 ? strerror(-err) : "");
 }
 
 static int take_ack(struct rw_uplink *u, uint64_t now_ms, uint64_t sequence)
@@ -435,15 +435,15 @@ static int take_ack(struct rw_uplink *u, uint64_t now_ms, uint64_t sequence)
 static int take_welcome(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V1__Welcome *m)
 {
 	if (m->schema != RW_WIRE_SCHEMA) {
-		return end_session(u, 0, "the collector speaks wire schema %u, this sensor %d", m->schema,
-		        RW_WIRE_SCHEMA);
+		return end_session(u, 0, "the collector speaks wire schema %u, this sensor %d",
+				   m->schema, RW_WIRE_SCHEMA);
 	}
 	if (m->acked_sequence > rw_spool_last_sequence(u->config.spool))
 		return renew_spool(u, m->acked_sequence);
 	u->heartbeat_ms = clamp(m->heartbeat_every_ms, RW_UPLINK_HEARTBEAT_LEAST_MS,
-	                        RW_UPLINK_HEARTBEAT_MOST_MS);
+				RW_UPLINK_HEARTBEAT_MOST_MS);
 	u->backoff_cap_ms = clamp(m->backoff_cap_ms, RW_UPLINK_BACKOFF_CAP_LEAST_MS,
-	                          RW_UPLINK_BACKOFF_CAP_MOST_MS);
+				  RW_UPLINK_BACKOFF_CAP_MOST_MS);
 	snprintf(u->collector, sizeof(u->collector), "%s", m->collector);
 	u->stage = READY;
 	u->rounds = 0;
@@ -453,8 +453,8 @@ static int take_welcome(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V
 	int result = take_ack(u, now_ms, m->acked_sequence);
 	u->sent_sequence = rw_spool_acked(u->config.spool);
 	rw_info("event=connected%s address=%s collector=%s heartbeat_ms=%u spooled=%u",
-	        u->was_down ? " again=yes" : "", address_of(u), u->collector, u->heartbeat_ms,
-	        rw_spool_pending(u->config.spool));
+		u->was_down ? " again=yes" : "", address_of(u), u->collector, u->heartbeat_ms,
+		rw_spool_pending(u->config.spool));
 	memset(u->said, 0, sizeof(u->said));
 	u->was_down = false;
 	send_heartbeat(u, now_ms);
@@ -474,7 +474,7 @@ static int take_reject(struct rw_uplink *u, const Ringwatch__V1__Reject *m)
 		u->stage = HELLO;
 	}
 	return end_session(u, standby ? 0 : m->retry_after_ms, "rejected: %s%s%s",
-	        name == NULL ? "unknown" : name, detail[0] != '\0' ? ": " : "", detail);
+			   name == NULL ? "unknown" : name, detail[0] != '\0' ? ": " : "", detail);
 }
 
 static int answer_probe(struct rw_uplink *u, uint64_t nonce)
@@ -494,14 +494,14 @@ static int take_ready(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V1_
 	switch ((int)frame->body_case) {
 	case RINGWATCH__V1__FRAME__BODY_ACK:
 		if (memcmp(frame->ack->spool_id.data, rw_spool_id(u->config.spool),
-		           RW_SPOOL_ID_BYTES) != 0)
+			   RW_SPOOL_ID_BYTES) != 0)
 			return GO_ON; /* of a spool that is no more */
 		return take_ack(u, now_ms, frame->ack->sequence);
 	case RINGWATCH__V1__FRAME__BODY_PROBE:
 		return answer_probe(u, frame->probe->nonce);
 	case RINGWATCH__V1__FRAME__BODY_THROTTLE:
-		u->throttled_until_ms = now_ms + clamp(frame->throttle->pause_ms, 0,
-		                                       RW_UPLINK_RETRY_AFTER_MOST_MS);
+		u->throttled_until_ms =
+			now_ms + clamp(frame->throttle->pause_ms, 0, RW_UPLINK_RETRY_AFTER_MOST_MS);
 		return GO_ON;
 	default:
 		return end_session(u, 0, "the collector sent a frame out of turn");
@@ -519,7 +519,7 @@ static int take_message(void *context, const uint8_t *message, size_t length)
 		rw_wire_decode(t->arena, message, length, RW_FROM_COLLECTOR, &frame, detail);
 	if (error != RW_WIRE_OK) {
 		return end_session(u, 0, "the collector sent a bad frame: %s: %s",
-		        rw_wire_error_name(error), detail);
+				   rw_wire_error_name(error), detail);
 	}
 	if (frame->body_case == RINGWATCH__V1__FRAME__BODY_REJECT)
 		return take_reject(u, frame->reject);
@@ -551,12 +551,12 @@ static bool receive(struct rw_uplink *u, uint64_t now_ms)
 		if (taking.arena == NULL)
 			taking.arena = rw_arena_new(ARENA_BYTES);
 		int result = taking.arena == NULL
-		                     ? end_session(u, 0, "no memory")
-		                     : rw_frame_reader_feed(&u->reader, bytes, (size_t)n,
-		                                            take_message, &taking);
+				     ? end_session(u, 0, "no memory")
+				     : rw_frame_reader_feed(&u->reader, bytes, (size_t)n,
+							    take_message, &taking);
 		if (result < 0)
 			give_up(u, now_ms, 0, "the collector sent a bad frame: %s",
-			        rw_wire_error_name((enum rw_wire_error) - result));
+				rw_wire_error_name((enum rw_wire_error) - result));
 		else if (result == SESSION_OVER)
 			give_up(u, now_ms, u->end_retry_ms, "%s", u->end_reason);
 		alive = result == GO_ON;
@@ -679,7 +679,8 @@ static void run_handshake(struct rw_uplink *u, uint64_t now_ms)
 			give_up_tls(u, now_ms, n);
 		return;
 	}
-	if (rw_tls_peer_identity(u->ssl, RW_TLS_SENSOR, u->config.trust_domain, &peer, reason) != 0) {
+	if (rw_tls_peer_identity(u->ssl, RW_TLS_SENSOR, u->config.trust_domain, &peer, reason) !=
+	    0) {
 		give_up(u, now_ms, 0, "refused the collector: %s", reason);
 		return;
 	}
@@ -706,7 +707,7 @@ static void run_session(struct rw_uplink *u, uint64_t now_ms)
 		}
 		if (u->batches > 0 && now_ms >= u->ack_deadline_ms) {
 			give_up(u, now_ms, 0, "the collector acknowledged nothing for %d s",
-			        RW_UPLINK_ACK_MS / 1000);
+				RW_UPLINK_ACK_MS / 1000);
 			return;
 		}
 	}
@@ -728,9 +729,10 @@ static void step(struct rw_uplink *u, uint64_t now_ms)
 	if (u->stage == HELLO || u->stage == READY)
 		run_session(u, now_ms);
 	if (u->stage != IDLE && u->stage != READY && now_ms >= u->next_ms) {
-		static const char *const stages[] = {"", "look-up", "connect", "TLS handshake", "welcome"};
+		static const char *const stages[] = {"", "look-up", "connect", "TLS handshake",
+						     "welcome"};
 		give_up(u, now_ms, 0, "no answer within %d s: %s", RW_UPLINK_CONNECT_MS / 1000,
-		        stages[u->stage]);
+			stages[u->stage]);
 	}
 }
 

@@ -26,14 +26,14 @@
 
 enum {
 	RW_UPLINK_POLLFDS = 2,
-	RW_UPLINK_BATCHES = 4,              /* unacked at most */
+	RW_UPLINK_BATCHES = 4, /* unacked at most */
 	RW_UPLINK_BACKOFF_FIRST_MS = 100,
-	RW_UPLINK_BACKOFF_CAP_MS = 10000,   /* until a Welcome says otherwise */
+	RW_UPLINK_BACKOFF_CAP_MS = 10000, /* until a Welcome says otherwise */
 	RW_UPLINK_BACKOFF_CAP_LEAST_MS = 100,
 	RW_UPLINK_BACKOFF_CAP_MOST_MS = 300000,
 	RW_UPLINK_RETRY_AFTER_MOST_MS = 600000,
-	RW_UPLINK_CONNECT_MS = 10000,       /* look-up, connect, handshake and Hello, each address */
-	RW_UPLINK_ACK_MS = 30000,           /* a collector that acks nothing for so long is gone */
+	RW_UPLINK_CONNECT_MS = 10000, /* look-up, connect, handshake and Hello, each address */
+	RW_UPLINK_ACK_MS = 30000,     /* a collector that acks nothing for so long is gone */
 	RW_UPLINK_HEARTBEAT_LEAST_MS = 100,
 	RW_UPLINK_HEARTBEAT_MOST_MS = 60000,
 };
@@ -41,7 +41,7 @@ enum {
 /* What Hello says beside the spool's id; all of it is copied. */
 struct rw_uplink_coverage {
 	Ringwatch__V1__Kind kind;
-	char hook[65];
+	char hook[161];
 	char reason[161];
 };
 
@@ -86,7 +86,7 @@ bool rw_uplink_is_drained(const struct rw_uplink *uplink);
 
 /* The last frame. rw_uplink_is_flushed says when it has left. No new connection is made after. */
 void rw_uplink_goodbye(struct rw_uplink *uplink, Ringwatch__V1__GoodbyeKind kind,
-                       uint32_t back_in_s);
+		       uint32_t back_in_s);
 bool rw_uplink_is_flushed(const struct rw_uplink *uplink);
 
 #endif

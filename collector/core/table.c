@@ -9,7 +9,7 @@
  * than the bits of one name; a hash table could promise that only with a
  * secret, and the core has no source of one.
  *
- * Limits: table.max hosts; 160 bytes a host and 12 a fork.
+ * Limits: table.max hosts; 152 bytes a host and 12 a fork.
  */
 #include <errno.h>
 #include <stdlib.h>

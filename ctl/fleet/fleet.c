@@ -26,7 +26,7 @@ enum {
 	TICK_MOST_MS = 10,
 	OTHER_DESCRIPTORS = 64,
 	EVENTS_PENDING_MAX = 1024, /* of one host, before --events-rate passes it over */
-	STOP_MS = 3000,            /* how long goodbyes may take */
+	STOP_MS = 10000,           /* how long goodbyes may take */
 };
 
 struct fleet {
@@ -334,7 +334,7 @@ static int run_loop(struct fleet *fleet)
 	return 0;
 }
 
-/* Counted while the hosts still stood as they were; so it is called once, at the end. */
+/* Files and the summary; a file that cannot be written is the exit status. */
 static int finish(struct fleet *fleet)
 {
 	const struct rw_fleet_options *o = fleet->options;

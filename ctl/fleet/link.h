@@ -19,7 +19,7 @@
 enum {
 	RW_FLEET_READ_BYTES = 65536,
 	RW_FLEET_QUEUE_MAX = 1 << 20, /* bytes that a peer leaves unread; then the link is closed */
-	RW_FLEET_LINGER_MS = 2000,    /* how long an orderly close waits for the peer's */
+	RW_FLEET_LINGER_MS = 5000,    /* how long an orderly close waits for the peer's */
 };
 
 struct rw_fleet_link;

@@ -35,13 +35,21 @@ static void every_host_is_found_and_no_other(void **state)
 	rw_table_release(&table);
 }
 
-#define FIFTY "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-
 static void names_may_begin_with_each_other(void **state)
 {
-	static const char *const names[] = {"a", "aa",  "aaa", "ab",
-					    "b", "a.b", "a-b", "a_b",
-					    "0", "00",  FIFTY, FIFTY "aaaaaaaaaaaab"};
+	static const char *const names[] = {
+		"a",
+		"aa",
+		"aaa",
+		"ab",
+		"b",
+		"a.b",
+		"a-b",
+		"a_b",
+		"0",
+		"00",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"};
 	enum { COUNT = sizeof(names) / sizeof(names[0]) };
 	struct rw_table table;
 

@@ -14,33 +14,33 @@
 static const struct rw_column columns[] = {{"HOST", false}, {"N", true}, {"WHAT", false}};
 
 /* What a table prints, as a text that the caller frees. */
-static char *print(const struct rw_table *table, const char *indent)
+static char *print(const struct rw_listing *table, const char *indent)
 {
 	char *text = NULL;
 	size_t length = 0;
 	FILE *memory = open_memstream(&text, &length);
 
 	assert_non_null(memory);
-	assert_true(rw_table_print(table, memory, indent, "no host"));
+	assert_true(rw_listing_print(table, memory, indent, "no host"));
 	assert_int_equal(fclose(memory), 0);
 	return text;
 }
 
 static void columns_are_as_wide_as_their_widest_cell(void **state)
 {
-	struct rw_table *table = rw_table_new(columns, 3);
+	struct rw_listing *table = rw_listing_new(columns, 3);
 
 	(void)state;
-	rw_table_add(table, "web-17");
-	rw_table_addf(table, "%d", 5);
-	rw_table_add(table, "oops");
-	rw_table_add_styled(table, "a", RW_BAD);
-	rw_table_add(table, "1234");
-	rw_table_add(table, "");
-	rw_table_add(table, "é");
-	rw_table_add(table, "");
-	rw_table_add(table, "z");
-	assert_int_equal(rw_table_rows(table), 3);
+	rw_listing_add(table, "web-17");
+	rw_listing_addf(table, "%d", 5);
+	rw_listing_add(table, "oops");
+	rw_listing_add_styled(table, "a", RW_BAD);
+	rw_listing_add(table, "1234");
+	rw_listing_add(table, "");
+	rw_listing_add(table, "é");
+	rw_listing_add(table, "");
+	rw_listing_add(table, "z");
+	assert_int_equal(rw_listing_rows(table), 3);
 	char *text = print(table, "> ");
 	/* No colour: it is no terminal. Nothing trails the last column. */
 	assert_string_equal(text, "> HOST       N  WHAT\n"
@@ -48,32 +48,32 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
 				  "> a       1234  -\n"
 				  "> é          -  z\n");
 	free(text);
-	rw_table_free(table);
+	rw_listing_free(table);
 }
 
 static void an_empty_table_says_so(void **state)
 {
-	struct rw_table *table = rw_table_new(columns, 3);
+	struct rw_listing *table = rw_listing_new(columns, 3);
 
 	(void)state;
 	char *text = print(table, "  ");
 	assert_string_equal(text, "  no host\n");
 	free(text);
-	rw_table_free(table);
-	rw_table_free(NULL);
+	rw_listing_free(table);
+	rw_listing_free(NULL);
 }
 
 static void foreign_text_cannot_drive_the_terminal_or_forge_a_row(void **state)
 {
-	struct rw_table *table = rw_table_new(columns, 3);
+	struct rw_listing *table = rw_listing_new(columns, 3);
 	char large[2000];
 
 	(void)state;
 	memset(large, 'x', sizeof(large) - 1);
 	large[sizeof(large) - 1] = '\0';
-	rw_table_add(table, "\033[2Ja\nb");
-	rw_table_add(table, "\xe2\x80\xae");
-	rw_table_add(table, large);
+	rw_listing_add(table, "\033[2Ja\nb");
+	rw_listing_add(table, "\xe2\x80\xae");
+	rw_listing_add(table, large);
 	char *text = print(table, "");
 	assert_null(strchr(text, '\033'));
 	assert_non_null(strstr(text, "\\x1b[2Ja\\x0ab"));
@@ -84,7 +84,7 @@ static void foreign_text_cannot_drive_the_terminal_or_forge_a_row(void **state)
 	assert_int_equal(lines, 2);
 	assert_true(strlen(text) < 1000);
 	free(text);
-	rw_table_free(table);
+	rw_listing_free(table);
 }
 
 static void styles_are_empty_without_colour(void **state)

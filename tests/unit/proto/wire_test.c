@@ -653,6 +653,19 @@ static void each_field_has_its_limit_and_each_limit_its_field(void **state)
 	}
 }
 
+/* The validator takes a message's rows as one run. */
+static void limits_of_a_message_stand_together(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < rw_wire_limit_count; i++) {
+		const char *name = rw_wire_limits[i].message;
+		if (strcmp(rw_wire_limits[i - 1].message, name) == 0)
+			continue;
+		for (size_t before = 0; before < i; before++)
+			assert_string_not_equal(rw_wire_limits[before].message, name);
+	}
+}
+
 static int depth_of(const ProtobufCMessageDescriptor *message, int depth)
 {
 	int deepest = depth;
@@ -875,6 +888,7 @@ int main(void)
 		cmocka_unit_test(refuses_packed_numbers),
 		cmocka_unit_test(refuses_a_field_without_a_bound),
 		cmocka_unit_test(each_field_has_its_limit_and_each_limit_its_field),
+		cmocka_unit_test(limits_of_a_message_stand_together),
 		cmocka_unit_test(no_message_contains_itself),
 		cmocka_unit_test(decodes_what_was_sent),
 		cmocka_unit_test(leaves_output_alone_when_it_refuses),

@@ -64,15 +64,15 @@ static void test_table_of_ends(void **state)
 		const char *signature;
 	} rows[] = {
 		{RW_ARMED_NONE, RINGWATCH__V1__BOOT_END__BOOT_END_UNEXPECTED, true,
-	         RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT, "unexpected_reboot:unknown"},
+		 RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT, "unexpected_reboot:unknown"},
 		{RW_ARMED_REBOOT, RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY, true,
-	         RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:reboot"},
+		 RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:reboot"},
 		{RW_ARMED_POWER_OFF, RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY, true,
-	         RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:power_off"},
+		 RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:power_off"},
 		{RW_ARMED_KEXEC, RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY, true,
-	         RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:kexec"},
+		 RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:kexec"},
 		{RW_ARMED_STOPPED, RINGWATCH__V1__BOOT_END__BOOT_END_UNKNOWN, false,
-	         RINGWATCH__V1__KIND__KIND_OOPS, ""},
+		 RINGWATCH__V1__KIND__KIND_OOPS, ""},
 	};
 
 	(void)state;
@@ -238,14 +238,15 @@ static void test_jobs_of_systemd(void **state)
 {
 	(void)state;
 	assert_int_equal(rw_shutdown_from_jobs(" 512 reboot.target start waiting\n"
-	                                       " 513 shutdown.target start waiting\n"),
-	                 RW_ARMED_REBOOT);
+					       " 513 shutdown.target start waiting\n"),
+			 RW_ARMED_REBOOT);
 	assert_int_equal(rw_shutdown_from_jobs(" 1 poweroff.target start waiting\n"),
-	                 RW_ARMED_POWER_OFF);
-	assert_int_equal(rw_shutdown_from_jobs(" 1 halt.target start waiting\n"), RW_ARMED_POWER_OFF);
+			 RW_ARMED_POWER_OFF);
+	assert_int_equal(rw_shutdown_from_jobs(" 1 halt.target start waiting\n"),
+			 RW_ARMED_POWER_OFF);
 	assert_int_equal(rw_shutdown_from_jobs(" 1 kexec.target start waiting\n"), RW_ARMED_KEXEC);
 	assert_int_equal(rw_shutdown_from_jobs(" 1 soft-reboot.target start waiting\n"),
-	                 RW_ARMED_STOPPED);
+			 RW_ARMED_STOPPED);
 }
 
 int main(void)

@@ -17,21 +17,21 @@
 #include "sensor/config.h"
 
 static const char good[] = "schema: 1\n"
-                           "host_id: web-1\n"
-                           "collectors:\n"
-                           "  - 127.0.0.1:8471\n"
-                           "  - \"[::1]:8472\"\n"
-                           "tls:\n"
-                           "  certificate: /etc/s.crt\n"
-                           "  key: s.key\n"
-                           "  ca: /etc/ca.crt\n"
-                           "  crl: none\n"
-                           "state_dir: /var/lib/x\n"
-                           "spool:\n"
-                           "  max_bytes: 1MiB\n"
-                           "  max_age: none\n"
-                           "markers_dir: none\n"
-                           "netconsole: none\n";
+			   "host_id: web-1\n"
+			   "collectors:\n"
+			   "  - 127.0.0.1:8471\n"
+			   "  - \"[::1]:8472\"\n"
+			   "tls:\n"
+			   "  certificate: /etc/s.crt\n"
+			   "  key: s.key\n"
+			   "  ca: /etc/ca.crt\n"
+			   "  crl: none\n"
+			   "state_dir: /var/lib/x\n"
+			   "spool:\n"
+			   "  max_bytes: 1MiB\n"
+			   "  max_age: none\n"
+			   "markers_dir: none\n"
+			   "netconsole: none\n";
 
 static char folder[64];
 static char path[128];
@@ -62,7 +62,7 @@ static int load(const char *from, const char *to, struct rw_sensor_config *confi
 
 	assert_non_null(at);
 	int n = snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - good), good, to,
-	                 at + strlen(from));
+			 at + strlen(from));
 	assert_int_equal(rw_file_replace(path, text, (size_t)n, 0600), 0);
 	error[0] = '\0';
 	return rw_sensor_config_load(path, config, error);

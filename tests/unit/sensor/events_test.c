@@ -148,8 +148,10 @@ static const char *const oops_61[] = {
 	"#PF: error_code(0x0002) - not-present page",
 	"PGD 0 P4D 0 ",
 	"Oops: 0002 [#1] PREEMPT SMP NOPTI",
-	"CPU: 1 PID: 123 Comm: sh Tainted: G           OE      6.1.0-18-cloud-amd64 #1  Debian 6.1.76-1",
-	"Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014",
+	"CPU: 1 PID: 123 Comm: sh Tainted: G           OE      6.1.0-18-cloud-amd64 #1  Debian "
+	"6.1.76-1",
+	"Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 "
+	"04/01/2014",
 	"RIP: 0010:crash_write+0x12/0x30 [rw_crash]",
 	"Code: 48 c7 c7 00 00 00 00 e8 00 00 00 00 c7 04 25 00 00 00 00 01 00 00 00",
 	"RSP: 0018:ffffb2c040bd7e88 EFLAGS: 00010246",
@@ -214,8 +216,10 @@ static void test_log_alone(void **state)
 static void test_612_forms(void **state)
 {
 	static const char *const gp[] = {
-		"Oops: general protection fault, probably for non-canonical address 0xdead000000000122: 0000 [#1] PREEMPT SMP NOPTI",
-		"CPU: 0 UID: 0 PID: 201 Comm: sh Tainted: G           OE      6.12.12-cloud-amd64 #1  Debian 6.12.12-1",
+		"Oops: general protection fault, probably for non-canonical address "
+		"0xdead000000000122: 0000 [#1] PREEMPT SMP NOPTI",
+		"CPU: 0 UID: 0 PID: 201 Comm: sh Tainted: G           OE      6.12.12-cloud-amd64 "
+		"#1  Debian 6.12.12-1",
 		"Tainted: [O]=OOT_MODULE, [E]=UNSIGNED_MODULE",
 		"RIP: 0010:crash_gp+0x1b/0x30 [rw_crash]",
 		"Call Trace:",
@@ -228,7 +232,8 @@ static void test_612_forms(void **state)
 		"------------[ cut here ]------------",
 		"kernel BUG at /build/crash.c:31!",
 		"Oops: invalid opcode: 0000 [#2] PREEMPT SMP NOPTI",
-		"CPU: 1 UID: 0 PID: 202 Comm: sh Tainted: G      D    OE      6.12.12-cloud-amd64 #1  Debian 6.12.12-1",
+		"CPU: 1 UID: 0 PID: 202 Comm: sh Tainted: G      D    OE      6.12.12-cloud-amd64 "
+		"#1  Debian 6.12.12-1",
 		"RIP: 0010:crash_bug+0x5/0x10 [rw_crash]",
 		"---[ end trace 0000000000000000 ]---",
 	};
@@ -490,7 +495,8 @@ static void log_warning(uint32_t cpu)
 
 	line("------------[ cut here ]------------");
 	snprintf(text, sizeof(text),
-	         "WARNING: CPU: %u PID: 140 at /build/crash.c:55 crash_write+0x88/0x110 [rw_crash]", cpu);
+		 "WARNING: CPU: %u PID: 140 at /build/crash.c:55 crash_write+0x88/0x110 [rw_crash]",
+		 cpu);
 	line(text);
 	snprintf(text, sizeof(text), "CPU: %u PID: 140 Comm: sh Tainted: G 6.1.0", cpu);
 	line(text);
@@ -537,11 +543,11 @@ static void test_warning_storm_is_counted(void **state)
 		log_warning((uint32_t)i % 2);
 		pass(1);
 	}
-	assert_int_equal(t.seen_count, 1);
+	assert_int_equal(t.seen_count, RW_EVENTS_AT_ONCE);
 	pass(RW_EVENTS_STORM_MS);
-	assert_int_equal(t.seen_count, 2);
+	assert_int_equal(t.seen_count, RW_EVENTS_AT_ONCE + 1);
 	assert_int_equal(counted(), 1000);
-	assert_string_equal(t.seen[1].signature, t.seen[0].signature);
+	assert_string_equal(t.seen[RW_EVENTS_AT_ONCE].signature, t.seen[0].signature);
 
 	/* calm for long: the next one is news again, at once */
 	for (int i = 0; i < 10; i++)
@@ -549,6 +555,18 @@ static void test_warning_storm_is_counted(void **state)
 	bpf_warning(0);
 	flush();
 	assert_int_equal(counted(), 1001);
+}
+
+/* One every few seconds is no storm: each is told at once, for ever. */
+static void test_drizzle_is_told_at_once(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= 50; i++) {
+		bpf_warning(0);
+		flush();
+		assert_int_equal(t.seen_count, i);
+		pass(3000);
+	}
 }
 
 static void test_stop_sends_what_was_counted(void **state)
@@ -620,7 +638,8 @@ static void test_module_without_name_in_log(void **state)
 {
 	(void)state;
 	bpf_is_live();
-	line("Invalid ELF header magic: != \x7f" "ELF");
+	line("Invalid ELF header magic: != \x7f"
+	     "ELF");
 	pass(5);
 	bpf_module("garbage.ko", -ENOEXEC, 5);
 	pass(3000);
@@ -724,6 +743,7 @@ int main(void)
 		TEST(test_panic_cuts_open_oops),
 		TEST(test_warning_from_either_or_both),
 		TEST(test_warning_storm_is_counted),
+		TEST(test_drizzle_is_told_at_once),
 		TEST(test_stop_sends_what_was_counted),
 		TEST(test_module_failures),
 		TEST(test_module_one_act_one_event),

@@ -40,7 +40,8 @@ static void test_oops_begins(void **state)
 		"BUG: unable to handle kernel paging request at ffffb2c040bd7ff8",
 		"kernel BUG at /build/drivers/crash.c:31!",
 		"kernel BUG at lib/list_debug.c:56!",
-		"Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000",
+		"Unable to handle kernel NULL pointer dereference at virtual address "
+		"0000000000000000",
 		"Unable to handle kernel paging request at virtual address dead000000000122",
 	};
 
@@ -54,13 +55,15 @@ static void test_oops_begins(void **state)
 static void test_die_lines(void **state)
 {
 	static const char *const lines[] = {
-		"Oops: 0002 [#1] PREEMPT SMP NOPTI",                     /* 5.10 … 6.9 */
+		"Oops: 0002 [#1] PREEMPT SMP NOPTI", /* 5.10 … 6.9 */
 		"Oops: 0000 [#1] SMP PTI",
-		"Oops: Oops: 0002 [#1] PREEMPT SMP NOPTI",               /* 6.10 on */
+		"Oops: Oops: 0002 [#1] PREEMPT SMP NOPTI", /* 6.10 on */
 		"Oops: Oops: 0000 [#2] SMP NOPTI",
-		"general protection fault, probably for non-canonical address 0xdead000000000122: 0000 [#1] PREEMPT SMP NOPTI",
+		"general protection fault, probably for non-canonical address 0xdead000000000122: "
+		"0000 [#1] PREEMPT SMP NOPTI",
 		"general protection fault: 0000 [#1] SMP NOPTI",
-		"Oops: general protection fault, probably for non-canonical address 0xdead000000000122: 0000 [#1] PREEMPT SMP NOPTI",
+		"Oops: general protection fault, probably for non-canonical address "
+		"0xdead000000000122: 0000 [#1] PREEMPT SMP NOPTI",
 		"invalid opcode: 0000 [#1] PREEMPT SMP NOPTI",
 		"Oops: invalid opcode: 0000 [#1] PREEMPT SMP NOPTI",
 		"divide error: 0000 [#1] PREEMPT SMP NOPTI",
@@ -68,8 +71,8 @@ static void test_die_lines(void **state)
 		"Oops: 0002 [#1] PREEMPT_RT SMP",
 		"Oops: Oops: 0002 [#1] SMP PREEMPT(voluntary) NOPTI",
 		"stack segment: 0000 [#1] SMP",
-		"Internal error: Oops: 96000044 [#1] SMP",               /* arm64, 5.10 */
-		"Internal error: Oops: 0000000096000044 [#1] SMP",       /* arm64, 6.1 */
+		"Internal error: Oops: 96000044 [#1] SMP",         /* arm64, 5.10 */
+		"Internal error: Oops: 0000000096000044 [#1] SMP", /* arm64, 6.1 */
 		"Internal error: Oops - BUG: 00000000f2000800 [#1] SMP",
 	};
 
@@ -82,15 +85,18 @@ static void test_die_lines(void **state)
 static void test_nobody_forges(void **state)
 {
 	static const char *const lines[] = {
-		"Oops: 0000 [#1][4711]: segfault at 0 ip 0000000000000000 sp 00007ffd error 14 in a[400000+1000]",
+		"Oops: 0000 [#1][4711]: segfault at 0 ip 0000000000000000 sp 00007ffd error 14 in "
+		"a[400000+1000]",
 		"int3: 0000 [#1][4711]: segfault at 0 ip 0000000000000000 sp 00007ffd error 14",
 		"kernel BUG at a[4711]: segfault at 0 ip 0 sp 0 error 4 in b:1![400000+1000]",
 		"BUG: kernel NUL[4711]: segfault at 0 ip 0 sp 0 error 4",
 		"WARNING: CPU: 0[4711]: segfault at 0 ip 0 sp 0 error 4",
 		"Kernel panic - [4711]: segfault at 0 ip 0 sp 0 error 4",
 		"x: Unknown symb[4711]: segfault at 0 ip 0 sp 0 error 4",
-		"traps: a.out[4711] general protection fault ip:401000 sp:7ffd error:0 in a.out[401000+1000]",
-		"traps: a.out[4711] trap divide error ip:401000 sp:7ffd error:0 in a.out[401000+1000]",
+		"traps: a.out[4711] general protection fault ip:401000 sp:7ffd error:0 in "
+		"a.out[401000+1000]",
+		"traps: a.out[4711] trap divide error ip:401000 sp:7ffd error:0 in "
+		"a.out[401000+1000]",
 		"Comm: Kernel panic - not syncing: no",
 		"audit: type=1400 comm=\"Kernel panic - not syncing: x\"",
 		"crash: loading BUG: kernel NULL pointer dereference, address: 0",
@@ -142,14 +148,15 @@ static void test_instruction_pointer(void **state)
 static void test_task(void **state)
 {
 	(void)state;
-	struct rw_klog_fact f =
-		parse("CPU: 1 PID: 123 Comm: sh Tainted: G           OE      6.1.0-18-amd64 #1  Debian 6.1.76-1");
+	struct rw_klog_fact f = parse("CPU: 1 PID: 123 Comm: sh Tainted: G           OE      "
+				      "6.1.0-18-amd64 #1  Debian 6.1.76-1");
 	assert_int_equal(f.type, RW_KLOG_TASK);
 	assert_int_equal(f.cpu, 1);
 	assert_int_equal(f.pid, 123);
 	assert_string_equal(f.comm, "sh");
 
-	f = parse("CPU: 3 UID: 1000 PID: 77 Comm: kworker/3:1 Not tainted 6.12.12-cloud-amd64 #1  Debian 6.12.12-1");
+	f = parse("CPU: 3 UID: 1000 PID: 77 Comm: kworker/3:1 Not tainted 6.12.12-cloud-amd64 #1  "
+		  "Debian 6.12.12-1");
 	assert_int_equal(f.type, RW_KLOG_TASK);
 	assert_int_equal(f.cpu, 3);
 	assert_int_equal(f.pid, 77);
@@ -166,8 +173,8 @@ static void test_task(void **state)
 static void test_warning(void **state)
 {
 	(void)state;
-	struct rw_klog_fact f =
-		parse("WARNING: CPU: 0 PID: 140 at /build/crash.c:55 crash_write+0x88/0x110 [rw_crash]");
+	struct rw_klog_fact f = parse(
+		"WARNING: CPU: 0 PID: 140 at /build/crash.c:55 crash_write+0x88/0x110 [rw_crash]");
 	assert_int_equal(f.type, RW_KLOG_WARNING);
 	assert_int_equal(f.cpu, 0);
 	assert_int_equal(f.pid, 140);
@@ -229,28 +236,37 @@ static void expect_module(const char *line, const char *name, int error)
 	struct rw_klog_fact f = parse(line);
 
 	if (f.type != RW_KLOG_MODULE || strcmp(f.module, name) != 0 || f.error != error)
-		fail_msg("%s: type %d module '%s' error %d", line, (int)f.type, f.module, (int)f.error);
+		fail_msg("%s: type %d module '%s' error %d", line, (int)f.type, f.module,
+			 (int)f.error);
 }
 
 static void test_modules(void **state)
 {
 	(void)state;
-	expect_module("rw_bad: version magic '6.1.0-9-amd64 SMP preempt mod_unload modversions ' should be "
-	              "'6.1.0-18-amd64 SMP preempt mod_unload modversions '", "rw_bad", -ENOEXEC);
+	expect_module("rw_bad: version magic '6.1.0-9-amd64 SMP preempt mod_unload modversions ' "
+		      "should be "
+		      "'6.1.0-18-amd64 SMP preempt mod_unload modversions '",
+		      "rw_bad", -ENOEXEC);
 	expect_module("rw_bad: Unknown symbol nowhere_at_all (err -2)", "rw_bad", -ENOENT);
 	expect_module("rw_bad: Unknown symbol printk (err -22)", "rw_bad", -EINVAL);
-	expect_module("rw_bad: disagrees about version of symbol module_layout", "rw_bad", -ENOEXEC);
+	expect_module("rw_bad: disagrees about version of symbol module_layout", "rw_bad",
+		      -ENOEXEC);
 	expect_module("rw_bad: disagrees about version of symbol kfree", "rw_bad", -EINVAL);
 	expect_module("rw_bad: exports duplicate symbol x (owned by y)", "rw_bad", -ENOEXEC);
-	expect_module("module rw_bad: .gnu.linkonce.this_module section size must match the kernel's "
-	              "built struct module size at run time", "rw_bad", -ENOEXEC);
+	expect_module(
+		"module rw_bad: .gnu.linkonce.this_module section size must match the kernel's "
+		"built struct module size at run time",
+		"rw_bad", -ENOEXEC);
 	expect_module("Loading of unsigned module is rejected", "", -EKEYREJECTED);
 	expect_module("Loading of module with unavailable key is rejected", "", -EKEYREJECTED);
-	expect_module("Invalid ELF header magic: != \x7f" "ELF", "", -ENOEXEC);
+	expect_module("Invalid ELF header magic: != \x7f"
+		      "ELF",
+		      "", -ENOEXEC);
 
 	/* these load all the same */
 	expect_type("rw_ok: module verification failed: signature and/or required key missing - "
-	            "tainting kernel", RW_KLOG_OTHER);
+		    "tainting kernel",
+		    RW_KLOG_OTHER);
 	expect_type("rw_ok: loading out-of-tree module taints kernel.", RW_KLOG_OTHER);
 	expect_type("rw_ok: unknown parameter 'x' ignored", RW_KLOG_OTHER);
 	expect_type("my prog: Unknown symbol x (err -2)", RW_KLOG_OTHER);
@@ -259,7 +275,8 @@ static void test_modules(void **state)
 /* Bounded whatever comes: all lengths of a line, and long tokens. */
 static void test_any_cut(void **state)
 {
-	static const char line[] = "WARNING: CPU: 0 PID: 140 at /build/crash.c:55 crash_write+0x88/0x110 [rw_crash]";
+	static const char line[] =
+		"WARNING: CPU: 0 PID: 140 at /build/crash.c:55 crash_write+0x88/0x110 [rw_crash]";
 	char text[9000];
 
 	(void)state;
@@ -283,16 +300,11 @@ static void test_any_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_oops_begins),
-		cmocka_unit_test(test_die_lines),
-		cmocka_unit_test(test_nobody_forges),
-		cmocka_unit_test(test_instruction_pointer),
-		cmocka_unit_test(test_task),
-		cmocka_unit_test(test_warning),
-		cmocka_unit_test(test_frames),
-		cmocka_unit_test(test_panic_lockup_restart),
-		cmocka_unit_test(test_modules),
-		cmocka_unit_test(test_any_cut),
+		cmocka_unit_test(test_oops_begins),   cmocka_unit_test(test_die_lines),
+		cmocka_unit_test(test_nobody_forges), cmocka_unit_test(test_instruction_pointer),
+		cmocka_unit_test(test_task),          cmocka_unit_test(test_warning),
+		cmocka_unit_test(test_frames),        cmocka_unit_test(test_panic_lockup_restart),
+		cmocka_unit_test(test_modules),       cmocka_unit_test(test_any_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,9 @@ static void test_record(void **state)
 
 	(void)state;
 	assert_int_equal(parse("6,339,5140900,-,caller=T1;NET: Registered protocol\n"
-	                       " SUBSYSTEM=net\n", &r), 0);
+			       " SUBSYSTEM=net\n",
+			       &r),
+			 0);
 	assert_int_equal(r.priority, 6);
 	assert_int_equal(r.facility, 0);
 	assert_int_equal(r.sequence, 339);
@@ -67,8 +69,18 @@ static void test_record(void **state)
 	assert_memory_equal(r.text, "a\nb\\c\\x7", r.length);
 
 	static const char *const bad[] = {
-		"", "6", "6,", "6,1,2", "6,1,2,-", "x,1,2,-;a", "6,x,2,-;a", "6,1,,-;a", "-6,1,2,-;a",
-		"6,18446744073709551616,2,-;a", "6,18446744073709551615,2,-;a", "6 ,1,2,-;a",
+		"",
+		"6",
+		"6,",
+		"6,1,2",
+		"6,1,2,-",
+		"x,1,2,-;a",
+		"6,x,2,-;a",
+		"6,1,,-;a",
+		"-6,1,2,-;a",
+		"6,18446744073709551616,2,-;a",
+		"6,18446744073709551615,2,-;a",
+		"6 ,1,2,-;a",
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(parse(bad[i], &r), -EINVAL);
@@ -100,12 +112,12 @@ static int tear_down(void **state)
 static void test_recording(void **state)
 {
 	static const char text[] = "6,10,1,-;one\n"
-	                           " DEVICE=x\n"
-	                           "6,11,2,-;two\n"
-	                           "30,12,3,-;user space\n"
-	                           "6,15,4,-;after a gap of two\n"
-	                           "rubbish\n"
-	                           "6,16,5,-;unfinished";
+				   " DEVICE=x\n"
+				   "6,11,2,-;two\n"
+				   "30,12,3,-;user space\n"
+				   "6,15,4,-;after a gap of two\n"
+				   "rubbish\n"
+				   "6,16,5,-;unfinished";
 	struct rw_kmsg *kmsg;
 
 	(void)state;

@@ -107,7 +107,7 @@ static struct list {
 	size_t count;
 	uint64_t sequences[LISTED_MAX];
 	struct rw_event last;
-	uint64_t lost;      /* counted in events_lost events */
+	uint64_t lost; /* counted in events_lost events */
 	size_t by_severity[4];
 } list;
 
@@ -316,10 +316,12 @@ static void test_full_drops_the_least_severe_first(void **state)
 		assert_string_equal(list.last.detail, "number 1299");
 		assert_int_equal(rw_spool_last_sequence(s), last);
 		/* each event is there or counted as lost */
-		uint64_t there = list.count - list.by_severity[WARNING]; /* events_lost themselves */
+		uint64_t there =
+			list.count - list.by_severity[WARNING]; /* events_lost themselves */
 		assert_true(list.lost > 0);
 		assert_int_equal(there + list.lost, 20 + info + critical);
-		assert_true(list.by_severity[INFO] == 0 || list.by_severity[CRITICAL] == 20 + critical);
+		assert_true(list.by_severity[INFO] == 0 ||
+			    list.by_severity[CRITICAL] == 20 + critical);
 		rw_spool_close(s);
 		s = open_spool();
 	}
@@ -470,8 +472,8 @@ static void test_damage_is_set_aside(void **state)
  */
 struct oracle {
 	volatile uint64_t appended;
-	volatile uint64_t acking;  /* the ack may have been done */
-	volatile uint64_t acked;   /* the ack was done */
+	volatile uint64_t acking; /* the ack may have been done */
+	volatile uint64_t acked;  /* the ack was done */
 };
 
 static void child_life(struct oracle *oracle)
@@ -499,7 +501,7 @@ static void child_life(struct oracle *oracle)
 static void test_kill_at_any_time(void **state)
 {
 	struct oracle *oracle = mmap(NULL, sizeof(*oracle), PROT_READ | PROT_WRITE,
-	                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned seed = 12345;
 
 	(void)state;
@@ -569,7 +571,8 @@ static void test_missing_folder_is_said(void **state)
 
 	(void)state;
 	snprintf(missing, sizeof(missing), "%s/nowhere", folder);
-	assert_int_equal(rw_spool_open(missing, RW_SPOOL_BYTES_MIN, &s, &set_aside, notice), -ENOENT);
+	assert_int_equal(rw_spool_open(missing, RW_SPOOL_BYTES_MIN, &s, &set_aside, notice),
+			 -ENOENT);
 	assert_non_null(strstr(notice, "nowhere"));
 }
 

@@ -167,7 +167,8 @@ static int take_frame(void *context, const uint8_t *message, size_t length)
 	char detail[RW_WIRE_ERROR_BYTES];
 	Ringwatch__V1__Frame *frame;
 
-	if (rw_wire_decode(s->arena, message, length, RW_FROM_SENSOR, &frame, detail) != RW_WIRE_OK) {
+	if (rw_wire_decode(s->arena, message, length, RW_FROM_SENSOR, &frame, detail) !=
+	    RW_WIRE_OK) {
 		fprintf(stderr, "bad frame from the sensor: %s\n", detail);
 		abort();
 	}
@@ -214,7 +215,8 @@ static void serve_one(struct server *v, int fd, enum manner manner)
 	if (SSL_accept(s.ssl) == 1) {
 		while (!s.over) {
 			int n = SSL_read(s.ssl, bytes, sizeof(bytes));
-			if (n <= 0 || rw_frame_reader_feed(&reader, bytes, (size_t)n, take_frame, &s) != 0)
+			if (n <= 0 ||
+			    rw_frame_reader_feed(&reader, bytes, (size_t)n, take_frame, &s) != 0)
 				break;
 		}
 	}
@@ -240,7 +242,7 @@ static void *run_server(void *context)
 }
 
 static SSL_CTX *make_context(enum rw_tls_side side, const struct rw_pki_ca *issuer,
-                             const struct rw_identity *identity, const char *name)
+			     const struct rw_identity *identity, const char *name)
 {
 	char error[RW_TLS_ERROR_BYTES];
 	char certificate[128];
@@ -254,7 +256,8 @@ static SSL_CTX *make_context(enum rw_tls_side side, const struct rw_pki_ca *issu
 	snprintf(key_path, sizeof(key_path), "%s/%s.key", folder, name);
 	snprintf(ca_path, sizeof(ca_path), "%s/ca.crt", folder);
 	assert_int_equal(rw_pki_new_key(&key, error), 0);
-	assert_int_equal(rw_pki_issue(issuer, identity, key, rw_pki_valid_for(3600000), &leaf, error), 0);
+	assert_int_equal(
+		rw_pki_issue(issuer, identity, key, rw_pki_valid_for(3600000), &leaf, error), 0);
 	assert_int_equal(rw_pki_write_certificate(certificate, leaf, error), 0);
 	assert_int_equal(rw_pki_write_key(key_path, key, error), 0);
 	assert_int_equal(rw_pki_write_certificate(ca_path, ca.certificate, error), 0);
@@ -269,7 +272,7 @@ static SSL_CTX *make_context(enum rw_tls_side side, const struct rw_pki_ca *issu
 static void listen_on(struct server *v)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
-	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
 
 	v->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -282,7 +285,7 @@ static void listen_on(struct server *v)
 
 /* `issuer` and `identity` of its certificate. */
 static void start_server(struct server *v, const struct rw_pki_ca *issuer,
-                         const struct rw_identity *identity, enum manner first, enum manner then)
+			 const struct rw_identity *identity, enum manner first, enum manner then)
 {
 	memset(v, 0, sizeof(*v));
 	for (int i = 0; i < CONNECTIONS_MAX; i++)
@@ -330,7 +333,7 @@ static void start_uplink(void)
 	for (int i = 0; i < 2; i++) {
 		if (servers[i].tls != NULL)
 			snprintf(config.collectors[config.collector_count++],
-			         sizeof(config.collectors[0]), "127.0.0.1:%u", servers[i].port);
+				 sizeof(config.collectors[0]), "127.0.0.1:%u", servers[i].port);
 	}
 	c.tls = make_context(RW_TLS_SENSOR, &ca, &host_identity, "host");
 	uplink = rw_uplink_new(&c);
@@ -412,8 +415,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = {"spool", "collector.crt", "collector.key",
-	                                    "host.crt", "host.key", "ca.crt"};
+	static const char *const names[] = {"spool",    "collector.crt", "collector.key",
+					    "host.crt", "host.key",      "ca.crt"};
 	char path[128];
 
 	(void)state;
