@@ -17,6 +17,15 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # The source's commit; an export without git says so.
 REVISION ?= $(shell git -C $(CURDIR) rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
+# One short line a step; V=1 shows the commands.
+ifeq ($(V),1)
+say = @:
+Q :=
+else
+say = @printf '  %-8s %s\n'
+Q := @
+endif
+
 # ---- flags ----------------------------------------------------------------
 
 PREFIX_MAP := -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(abspath $(BUILD))=build
@@ -81,23 +90,25 @@ include deploy/packages.mk
 
 $(BUILD)/gen/proto/ringwatch.pb-c.c $(BUILD)/gen/proto/ringwatch.pb-c.h &: proto/ringwatch.proto | $(DEPS_STAMP)
 	@mkdir -p $(BUILD)/gen
-	protoc-c --c_out=$(BUILD)/gen $<
+	$(say) PROTOC $<
+	$(Q)protoc-c --c_out=$(BUILD)/gen $<
 
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. -I/usr/include/x86_64-linux-gnu \
 	-Wall -Werror $(PREFIX_MAP) -fdebug-compilation-dir=.
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | $(DEPS_STAMP)
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
-	llvm-strip -g $@
+	$(say) BPF $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(Q)llvm-strip -g $@
 
 $(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	@mkdir -p $(@D)
-	bpftool gen skeleton $< name $*_bpf > $@
+	$(Q)bpftool gen skeleton $< name $*_bpf > $@
 
 $(BUILD)/gen/store_schema.h: collector/store/schema.sql
 	@mkdir -p $(@D)
-	sed -e '/^--/d' -e '/^$$/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $< > $@
+	$(Q)sed -e '/^--/d' -e '/^$$/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $< > $@
 
 # ---- objects, archives, programs, unit tests, by variant -------------------
 
@@ -107,29 +118,31 @@ UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c)
 define variant_rules
 $(BUILD)/$(1)/obj/%.o: %.c $(BUILD)/flags | $(GENERATED) $(DEPS_STAMP)
 	@mkdir -p $$(@D)
-	$$(CC) $$(COMMON) $$(WARNINGS) $$(CFLAGS_$(1)) -c $$< -o $$@
+	$$(say) 'CC $(1)' $$<
+	$$(Q)$$(CC) $$(COMMON) $$(WARNINGS) $$(CFLAGS_$(1)) -c $$< -o $$@
 
 $(BUILD)/$(1)/obj/lib/version.o: COMMON += -DRW_REVISION='"$$(REVISION)"'
 $(BUILD)/$(1)/obj/lib/version.o: $(BUILD)/revision
 
 $(BUILD)/$(1)/obj/gen/ringwatch.pb-c.o: $(BUILD)/gen/proto/ringwatch.pb-c.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(CC) $$(COMMON) $$(CFLAGS_$(1)) -c $$< -o $$@
+	$$(Q)$$(CC) $$(COMMON) $$(CFLAGS_$(1)) -c $$< -o $$@
 
 $(foreach room,$(ROOMS),
 $(BUILD)/$(1)/$(room).a: $(call room_objects,$(1),$(room)) $(if $(filter proto,$(room)),$(BUILD)/$(1)/obj/gen/ringwatch.pb-c.o)
 	@rm -f $$@
-	$$(AR) rcsD $$@ $$^
+	$$(Q)$$(AR) rcsD $$@ $$^
 )
 
 $(foreach program,$(PROGRAMS),
 $(if $(filter release,$(1)),$(BUILD)/$(program),$(BUILD)/$(1)/$(program)): $(MAIN_$(program):%.c=$(BUILD)/$(1)/obj/%.o) $(NEEDS_$(program):%=$(BUILD)/$(1)/%.a)
-	$$(CC) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ $(foreach room,$(NEEDS_$(program)),$(LIBS_$(room)))
+	$$(say) LINK $$@
+	$$(Q)$$(CC) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ $(foreach room,$(NEEDS_$(program)),$(LIBS_$(room)))
 )
 
 $(BUILD)/$(1)/tests/%_test: $(BUILD)/$(1)/obj/tests/%_test.o $(ROOMS:%=$(BUILD)/$(1)/%.a)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -pthread -o $$@ $$< -Wl,--start-group $(ROOMS:%=$(BUILD)/$(1)/%.a) -Wl,--end-group -lcmocka $(foreach room,$(ROOMS),$(LIBS_$(room)))
+	$$(Q)$$(CC) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -pthread -o $$@ $$< -Wl,--start-group $(ROOMS:%=$(BUILD)/$(1)/%.a) -Wl,--end-group -lcmocka $(foreach room,$(ROOMS),$(LIBS_$(room)))
 endef
 $(foreach variant,$(VARIANTS),$(eval $(call variant_rules,$(variant))))
 
@@ -147,11 +160,133 @@ $(BUILD)/revision: force
 # ---- tests ----------------------------------------------------------------
 
 UNIT_TESTS := $(UNIT_SOURCES:tests/%.c=$(BUILD)/asan/tests/%)
+# What runs in more than one thread, once more under the thread sanitizer.
+TSAN_TESTS := $(patsubst tests/%.c,$(BUILD)/tsan/tests/%,$(wildcard tests/unit/collector/*_test.c))
+E2E_TESTS := $(sort $(wildcard tests/e2e/*_test.py))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_SECONDS ?= 60
+export RINGWATCH_BUILD = $(abspath $(BUILD))
+export ASAN_OPTIONS = detect_leaks=1:abort_on_error=0
+export UBSAN_OPTIONS = print_stacktrace=1
 
-.PHONY: unit
-unit: $(UNIT_TESTS)
-	@tests/tap $(foreach t,$(UNIT_TESTS),unit:$(t))
+sanitized := $(PROGRAMS:%=$(BUILD)/asan/%)
 
-.PHONY: clean
+.PHONY: unit e2e test vmtest house
+unit: $(BUILD)/deps/test $(UNIT_TESTS)
+	@tests/tap $(UNIT_TESTS:%=unit:%)
+
+house:
+	@tests/tap house:tests/house
+
+e2e: $(BUILD)/deps/test all $(sanitized)
+	@tests/tap $(foreach t,$(E2E_TESTS),then1 'e2e:python3 $(t)')
+
+# Everything a change must pass; the parts and what they may take on two cores:
+# house and units 2 min, two builds compared 2 min, end to end 4 min, fuzzing
+# 1 min, virtual machines 4 min.
+test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus
+	@tests/tap house:tests/house $(UNIT_TESTS:%=unit:%) $(TSAN_TESTS:%=threads:%) \
+		then reproducible:tests/reproducible $(foreach f,$(FUZZERS),'fuzz:tests/fuzz/run $(f) 20') \
+		$(foreach t,$(E2E_TESTS),then1 'e2e:python3 $(t)') \
+		then1 'vm:python3 tests/vm/cases.py --core'
+
+vmtest: $(BUILD)/vm/ready all
+	@tests/tap then1 'vm:python3 tests/vm/cases.py'
+
+# Kernels, headers and crash modules of the virtual machines, unpacked under
+# $(BUILD)/vm; the machine's own boot files are never touched.
+$(BUILD)/vm/ready: tests/vm/fetch-kernels $(wildcard tests/vm/modules/*) | $(BUILD)/deps/vm
+	tests/vm/fetch-kernels
+	@touch $@
+
+# ---- fuzzing --------------------------------------------------------------
+
+FUZZ_CFLAGS := -std=c17 -D_GNU_SOURCE -I. -I$(BUILD)/gen -g -O1 -fno-omit-frame-pointer \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Wno-everything -DRW_REVISION='"fuzz"'
+FUZZ_ROOMS := $(ROOMS_lib) $(ROOMS_proto)
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
+	@mkdir -p $(@D)
+	$(say) FUZZ $<
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_ROOMS) $(BUILD)/gen/proto/ringwatch.pb-c.c $(LIBS_lib) $(LIBS_proto)
+
+# Seeds: right frames of every message, and each kind of wrong one.
+$(BUILD)/fuzz/make_corpus: tests/fuzz/make_corpus.c $(BUILD)/asan/proto.a $(BUILD)/asan/lib.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) $(WARNINGS) $(CFLAGS_asan) $(LDFLAGS_asan) -o $@ $^ $(LIBS_proto) $(LIBS_lib)
+$(BUILD)/fuzz/corpus: $(BUILD)/fuzz/make_corpus
+	@rm -rf $@ && $< $@/frame && touch $@
+
+.PHONY: fuzz
+fuzz: $(FUZZERS) $(BUILD)/fuzz/corpus
+	@tests/tap $(foreach f,$(FUZZERS),'fuzz:tests/fuzz/run $(f) $(FUZZ_SECONDS)')
+
+# ---- run, demo, bench -----------------------------------------------------
+
+.PHONY: run demo bench
+run: all $(BUILD)/deps/run
+	@BUILD=$(BUILD) deploy/run
+
+demo: all $(BUILD)/vm/ready
+	@deploy/demo
+
+bench: all $(BUILD)/vm/ready $(BUILD)/deps/test $(BUILD)/bench/core_bench $(BUILD)/bench/tls_client
+	@tests/bench/run
+
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/release/core.a $(BUILD)/release/proto.a $(BUILD)/release/lib.a
+	@mkdir -p $(@D)
+	$(say) BENCH $<
+	$(Q)$(CC) $(COMMON) $(WARNINGS) $(CFLAGS_release) $(LDFLAGS_release) -o $@ $^ $(LIBS_core) $(LIBS_proto) $(LIBS_lib)
+
+# ---- format, lint, analyzers ----------------------------------------------
+
+OUR_SOURCES := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+LINTED := $(filter-out bpf/% tests/vm/modules/%,$(filter %.c,$(OUR_SOURCES)))
+SCRIPTS := .ci/run deploy/run deploy/install-packages tests/house tests/reproducible tests/fuzz/run \
+	tests/vm/fetch-kernels
+
+TIDY_CHECKS := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+
+.PHONY: check
+check: $(BUILD)/deps/check $(GENERATED)
+	clang-format --dry-run -Werror $(OUR_SOURCES)
+	shellcheck $(wildcard $(SCRIPTS))
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
+		--suppress=normalCheckLevelMaxBranches -I. -I$(BUILD)/gen $(LINTED)
+	printf '%s\n' $(LINTED) | xargs -P $(JOBS) -I FILE clang-tidy --quiet --warnings-as-errors='*' \
+		--checks='$(TIDY_CHECKS)' FILE -- $(COMMON) -DRW_REVISION='"check"' 2>/dev/null
+
+# ---- installing -----------------------------------------------------------
+
+SYSTEMD_DIR ?= /lib/systemd/system
+.PHONY: install
+install: all
+	install -D -m 755 $(BUILD)/ringwatch-sensor $(DESTDIR)$(PREFIX)/sbin/ringwatch-sensor
+	install -D -m 755 $(BUILD)/ringwatch-collector $(DESTDIR)$(PREFIX)/sbin/ringwatch-collector
+	install -D -m 755 $(BUILD)/ringwatch $(DESTDIR)$(PREFIX)/bin/ringwatch
+	install -D -m 755 $(BUILD)/ringwatch-fleet $(DESTDIR)$(PREFIX)/bin/ringwatch-fleet
+	install -d $(DESTDIR)$(SYSTEMD_DIR)
+	for unit in ringwatch-sensor ringwatch-collector; do \
+		sed 's,@PREFIX@,$(PREFIX),g' deploy/systemd/$$unit.service > $(DESTDIR)$(SYSTEMD_DIR)/$$unit.service && \
+		chmod 644 $(DESTDIR)$(SYSTEMD_DIR)/$$unit.service || exit 1; \
+	done
+	for page in docs/man/*; do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+	for file in deploy/collector.yaml deploy/policy.yaml deploy/sensor.yaml; do \
+		install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/doc/ringwatch/examples/$${file##*/} || exit 1; \
+	done
+
+.PHONY: help clean
+help:
+	@echo 'make            build the programs into $(BUILD)/'
+	@echo 'make run        a collector and this host'"'"'s sensor; RUN_SECONDS=20 ends it by itself'
+	@echo 'make demo       real virtual machines, a bad driver, a verdict that turns to abort'
+	@echo 'make test       what a change must pass'
+	@echo 'make vmtest     every virtual-machine case'
+	@echo 'make unit|e2e|house|fuzz|check|bench   its parts; FUZZ_SECONDS=60'
+	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'
+	@echo 'make clean      removes $(BUILD)/'
+
 clean:
 	rm -rf $(BUILD)

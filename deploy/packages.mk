@@ -7,7 +7,8 @@ BUILD_PACKAGES := gcc make clang llvm bpftool protobuf-c-compiler libprotobuf-c-
 	libelf-dev zlib1g-dev libuv1-dev libssl-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev \
 	libjansson-dev libcurl4-openssl-dev
 TEST_PACKAGES := libcmocka-dev libclang-rt-14-dev python3 openssl sqlite3 curl procps
-VM_PACKAGES := qemu-system-x86 busybox-static cpio kmod dpkg-dev
+VM_PACKAGES := qemu-system-x86 busybox-static kmod e2fsprogs gcc-12 python3
+RUN_PACKAGES := curl python3
 CHECK_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 
 DEPS_STAMP := $(BUILD)/deps/build
@@ -17,6 +18,9 @@ $(BUILD)/deps/build: deploy/packages.mk
 	@mkdir -p $(@D) && touch $@
 $(BUILD)/deps/test: deploy/packages.mk
 	@deploy/install-packages $(TEST_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+$(BUILD)/deps/run: deploy/packages.mk
+	@deploy/install-packages $(RUN_PACKAGES)
 	@mkdir -p $(@D) && touch $@
 $(BUILD)/deps/vm: deploy/packages.mk
 	@deploy/install-packages $(VM_PACKAGES)
