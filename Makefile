@@ -28,7 +28,8 @@ endif
 
 # ---- flags ----------------------------------------------------------------
 
-PREFIX_MAP := -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(abspath $(BUILD))=build
+PREFIX_MAP := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(abspath $(BUILD))=build \
+	-ffile-prefix-map=$(BUILD)/=build/
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wimplicit-fallthrough -Werror
 COMMON := -std=c17 -D_GNU_SOURCE -I. -I$(BUILD)/gen -g -MMD -MP $(PREFIX_MAP) -pthread \
