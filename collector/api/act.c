@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/api/internal.h"
+#include "lib/cleanup.h"
 #include "lib/text.h"
 
 enum act { ACT_CREATE, ACT_START, ACT_FINISH, ACT_WITHDRAW, ACT_RESET };
@@ -22,7 +24,10 @@ struct act_ask {
 	uint32_t step;
 	const struct rw_deployment_row *spec;
 	struct rw_act_result result;
-	uint64_t sequence; /* to wait for; 0 when nothing changed */
+	bool knows_deployment;
+	uint64_t sequence; /* to wait for; 0: it could not be taken, or was on disk long ago */
+	struct rw_verdict scratch;
+	struct rw_deployment_view view; /* the deployment after the act */
 };
 
 static struct rw_act_result act_on(struct rw_core *core, const struct act_ask *ask,
@@ -43,23 +48,36 @@ static struct rw_act_result act_on(struct rw_core *core, const struct act_ask *a
 	return rw_core_deploy_reset(core, ask->deployment, ask->ring, now);
 }
 
-static void run_act(struct rw_core *core, struct rw_now now, void *context)
+/* What is worth telling of an act beside whom it was about. */
+static void describe(const struct act_ask *ask, char *detail, size_t size)
 {
-	struct act_ask *ask = context;
-	char subject[4 * RW_CORE_NAME_BYTES];
-	char detail[RW_CORE_TEXT_BYTES + RW_CORE_NAME_BYTES + 32];
+	const struct rw_deployment_row *spec = ask->spec;
+	size_t used;
 
-	ask->result = act_on(core, ask, now);
-	if (ask->result.status != 0 || !ask->result.changed)
-		return;
-	snprintf(subject, sizeof(subject), "deployment=%s%s%s", ask->deployment,
-		 ask->ring == NULL ? "" : " ring=", ask->ring == NULL ? "" : ask->ring);
-	snprintf(detail, sizeof(detail), "%s", ask->reason == NULL ? "" : ask->reason);
-	if (ask->act == ACT_START)
-		snprintf(detail, sizeof(detail), "step=%u", ask->step);
-	if (ask->act == ACT_CREATE)
-		snprintf(detail, sizeof(detail), "component=%s version=%s", ask->spec->component,
-			 ask->spec->version);
+	switch (ask->act) {
+	case ACT_CREATE:
+		used = (size_t)snprintf(detail, size,
+					"component=%s version=%s rings=", spec->component,
+					spec->version);
+		for (uint32_t i = 0; i < spec->ring_count && used < size; i++)
+			used += (size_t)snprintf(detail + used, size - used, "%s%s",
+						 i == 0 ? "" : ",", spec->rings[i]);
+		break;
+	case ACT_START:
+		snprintf(detail, size, "step=%u", ask->step);
+		break;
+	case ACT_FINISH:
+	case ACT_WITHDRAW:
+	case ACT_RESET:
+		snprintf(detail, size, "%s", ask->reason == NULL ? "" : ask->reason);
+		break;
+	}
+}
+
+static uint64_t audit(const struct act_ask *ask, struct rw_now now)
+{
+	char subject[4 * RW_CORE_NAME_BYTES];
+	char detail[RW_CORE_TEXT_BYTES + (2 + RW_CORE_RINGS_MAX) * RW_CORE_NAME_BYTES];
 	const struct rw_audit_row row = {
 		.at_wall_ms = now.wall_ms,
 		.actor = ask->actor,
@@ -67,37 +85,71 @@ static void run_act(struct rw_core *core, struct rw_now now, void *context)
 		.subject = subject,
 		.detail = detail,
 	};
-	ask->sequence = rw_hub_audit(ask->hub, &row);
-	if (ask->sequence == 0) /* the queue is full: the store has failed */
-		ask->result.sequence = 0;
+
+	snprintf(subject, sizeof(subject), "deployment=%s%s%s", ask->deployment,
+		 ask->ring == NULL ? "" : " ring=", ask->ring == NULL ? "" : ask->ring);
+	describe(ask, detail, sizeof(detail));
+	return rw_hub_audit(ask->hub, &row);
+}
+
+static void run_act(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct act_ask *ask = context;
+
+	ask->result = act_on(core, ask, now);
+	/* What was so already is answered when the rows that made it so are on disk. */
+	ask->sequence = ask->result.changed ? audit(ask, now) : ask->result.sequence;
+
+	int at = rw_core_deployment_find(core, ask->deployment);
+
+	ask->knows_deployment = at >= 0;
+	if (at >= 0)
+		(void)rw_view_deployment(core, (uint32_t)at, now, &ask->scratch, &ask->view);
+}
+
+static void refuse_not_ready(struct rw_request *request, const struct rw_act_result *result)
+{
+	rw_answer(request, 409,
+		  json_pack("{s:{s:s, s:s, s:o}}", "error", "code", "not_ready", "message",
+			    result->message, "reasons",
+			    rw_render_reasons(result->reasons, result->reason_count)));
 }
 
 static void fail_act(struct rw_request *request, const struct act_ask *ask)
 {
 	const struct rw_act_result *result = &ask->result;
 
-	if (result->status == -EPERM) {
-		rw_answer(request, 409,
-			  json_pack("{s:{s:s, s:s, s:o}}", "error", "code", "not_ready", "message",
-				    result->message, "reasons",
-				    rw_render_reasons(result->reasons, result->reason_count)));
-		return;
-	}
-	if (result->status == -ENOENT)
-		rw_fail(request, ask->act == ACT_CREATE ? 400 : 404,
-			ask->act == ACT_CREATE ? "unknown_ring" : "not_found", "%s",
-			result->message);
-	else if (result->status == -EEXIST)
+	switch (result->status) {
+	case -EPERM:
+		refuse_not_ready(request, result);
+		break;
+	case -EEXIST:
 		rw_fail(request, 409, "conflict", "%s", result->message);
-	else if (result->status == -EINVAL)
+		break;
+	case -EINVAL:
 		rw_fail(request, 400, "bad_request", "%s", result->message);
-	else
+		break;
+	case -ENOENT:
+		if (ask->act == ACT_CREATE) /* it stands in the body, not in the path */
+			rw_fail(request, 400, "bad_request", "rings: %s", result->message);
+		else
+			rw_fail(request, 404,
+				ask->knows_deployment ? "unknown_ring" : "unknown_deployment", "%s",
+				result->message);
+		break;
+	case -EIO:
+		rw_fail(request, 503, "store_failed", "%s", result->message);
+		break;
+	default:
 		rw_fail(request, 503, "unavailable", "%s", result->message);
+	}
 }
 
 static void act(struct rw_request *request, struct act_ask *ask)
 {
-	ask->hub = rw_api_hub(request->api);
+	int err = 0;
+
+	ask->hub = request->api->hub;
 	ask->actor = request->actor;
 	if (!rw_ask_loop(request, run_act, ask))
 		return;
@@ -105,18 +157,42 @@ static void act(struct rw_request *request, struct act_ask *ask)
 		fail_act(request, ask);
 		return;
 	}
-	int err = 0;
-	if (ask->result.changed)
-		err = ask->sequence == 0 ? -EIO : rw_hub_wait_committed(ask->hub, ask->sequence);
-	if (err != 0) {
+	if (ask->sequence != 0)
+		err = rw_hub_wait_committed(ask->hub, ask->sequence);
+	else if (ask->result.changed)
+		err = -EIO; /* the queue is full */
+	if (err != 0)
 		rw_fail(request, 503, "store_failed",
 			"done in memory, but not yet on disk (%s): ask again", strerror(-err));
-		return;
+	else
+		rw_answer(request, ask->act == ACT_CREATE && ask->result.changed ? 201 : 200,
+			  rw_render_deployment(&ask->view));
+}
+
+/* ---- bodies ------------------------------------------------------------------------ */
+
+static struct act_ask *new_act(struct rw_request *request, enum act what)
+{
+	struct act_ask *ask = calloc(1, sizeof(*ask));
+
+	if (ask == NULL) {
+		rw_answer(request, 500, NULL);
+		return NULL;
 	}
-	/* Answered with the deployment as it is now; created anew: 201. */
-	request->status = ask->act == ACT_CREATE && ask->result.changed ? 201 : 200;
-	request->args[0] = ask->deployment;
-	rw_get_deployment(request);
+	ask->act = what;
+	ask->deployment = request->args[0];
+	ask->ring = request->args[1][0] == '\0' ? NULL : request->args[1];
+	return ask;
+}
+
+/* Text that people read on one line: no control characters, nothing that reorders it. */
+static bool is_plain(const char *text, size_t length)
+{
+	char shown[4 * RW_CORE_TEXT_BYTES + 1];
+
+	return length < RW_CORE_TEXT_BYTES &&
+	       rw_text_escape(shown, sizeof(shown), text, length) == length &&
+	       memcmp(shown, text, length) == 0;
 }
 
 /* A string field's value when it is sound, else NULL after answering. */
@@ -126,9 +202,10 @@ static const char *text_field(struct rw_request *request, const char *field, siz
 	const char *text = json_string_value(value);
 	size_t length = json_string_length(value);
 
-	if (length >= 1 && length <= max && rw_text_is_clean(text, length))
+	if (length >= 1 && length <= max && is_plain(text, length))
 		return text;
-	rw_fail(request, 400, "bad_request", "%s: expected 1 to %zu bytes of text", field, max);
+	rw_fail(request, 400, "bad_request",
+		"%s: expected 1 to %zu bytes of text without control characters", field, max);
 	return NULL;
 }
 
@@ -176,59 +253,68 @@ static bool take_rings(struct rw_request *request, struct rw_deployment_row *spe
 void rw_post_deployments(struct rw_request *request)
 {
 	struct rw_deployment_row spec = {.exposure = RW_EXPOSURE_FIXED};
+	const json_t *body = request->body;
 	const char *version;
 
-	if (!copy_name(request, "deployment", json_object_get(request->body, "deployment"),
-		       spec.id) ||
-	    !copy_name(request, "component", json_object_get(request->body, "component"),
-		       spec.component) ||
+	if (!copy_name(request, "deployment", json_object_get(body, "deployment"), spec.id) ||
+	    !copy_name(request, "component", json_object_get(body, "component"), spec.component) ||
 	    !must_be(request, "exposure", "fixed") || !must_be(request, "match", "none") ||
 	    !take_rings(request, &spec))
 		return;
-	version = text_field(request, "version", sizeof(spec.version) - 1);
+	version = text_field(request, "version", RW_VERSION_TEXT_MAX);
 	if (version == NULL)
 		return;
 	snprintf(spec.version, sizeof(spec.version), "%s", version);
-	struct act_ask ask = {.act = ACT_CREATE, .deployment = spec.id, .spec = &spec};
-	act(request, &ask);
+	rw_autofree struct act_ask *ask = new_act(request, ACT_CREATE);
+	if (ask == NULL)
+		return;
+	ask->deployment = spec.id;
+	ask->spec = &spec;
+	act(request, ask);
 }
 
 void rw_post_start(struct rw_request *request)
 {
 	json_int_t step = json_integer_value(json_object_get(request->body, "step"));
-	struct act_ask ask = {
-		.act = ACT_START, .deployment = request->args[0], .ring = request->args[1]};
 
 	if (step < 1 || step > RW_CORE_STEPS_MAX) {
 		rw_fail(request, 400, "bad_request", "step: expected 1 to %d", RW_CORE_STEPS_MAX);
 		return;
 	}
-	ask.step = (uint32_t)step;
-	act(request, &ask);
+	rw_autofree struct act_ask *ask = new_act(request, ACT_START);
+	if (ask == NULL)
+		return;
+	ask->step = (uint32_t)step;
+	act(request, ask);
 }
 
 void rw_post_finish(struct rw_request *request)
 {
-	struct act_ask ask = {.act = ACT_FINISH, .deployment = request->args[0]};
+	rw_autofree struct act_ask *ask = new_act(request, ACT_FINISH);
 
-	act(request, &ask);
+	if (ask != NULL)
+		act(request, ask);
+}
+
+static void act_with_reason(struct rw_request *request, enum act what)
+{
+	const char *reason = text_field(request, "reason", RW_REASON_TEXT_MAX);
+
+	if (reason == NULL)
+		return;
+	rw_autofree struct act_ask *ask = new_act(request, what);
+	if (ask == NULL)
+		return;
+	ask->reason = reason;
+	act(request, ask);
 }
 
 void rw_post_withdraw(struct rw_request *request)
 {
-	struct act_ask ask = {.act = ACT_WITHDRAW, .deployment = request->args[0]};
-
-	ask.reason = text_field(request, "reason", RW_REASON_TEXT_MAX);
-	if (ask.reason != NULL)
-		act(request, &ask);
+	act_with_reason(request, ACT_WITHDRAW);
 }
 
 void rw_post_reset(struct rw_request *request)
 {
-	struct act_ask ask = {
-		.act = ACT_RESET, .deployment = request->args[0], .ring = request->args[1]};
-
-	ask.reason = text_field(request, "reason", RW_REASON_TEXT_MAX);
-	if (ask.reason != NULL)
-		act(request, &ask);
+	act_with_reason(request, ACT_RESET);
 }

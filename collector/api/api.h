@@ -14,7 +14,7 @@
 
 #include "collector/hub.h"
 
-enum { RW_API_ERROR_BYTES = 256, RW_API_HOSTS_MAX = 16 };
+enum { RW_API_ERROR_BYTES = 256 };
 
 struct rw_api_config {
 	const char *listen; /* "127.0.0.1:8470"; port 0 = any */
@@ -25,7 +25,11 @@ struct rw_api_config {
 
 struct rw_api;
 
-/* -EADDRINUSE, -EACCES, -EINVAL (tokens file; `error` names the line), … */
+/*
+ * 0, or negative errno with one line in `error`: -EADDRINUSE and its like name
+ * the address; the tokens file is named with its line (-EINVAL), or by itself
+ * when it cannot be read (-ENOENT, …) or others may read it (-EACCES).
+ */
 int rw_api_start(const struct rw_api_config *config, struct rw_hub *hub, struct rw_api **out,
 		 char error[RW_API_ERROR_BYTES]);
 /* The port it listens on. */

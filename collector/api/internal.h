@@ -2,10 +2,10 @@
 /*
  * What the files of the API share.
  *
- * http.c takes a request from libmicrohttpd, checks host, path, method, token,
- * parameters and body against the table in routes.c, and calls the route's
- * handler. A handler asks the loop (rw_hub_call) for copies, renders them
- * (render.c) and answers exactly once with rw_answer or rw_fail.
+ * http.c takes a request from libmicrohttpd; check.c holds it against the table
+ * in routes.c: host, path, method, token, parameters, body. Then the route's
+ * handler asks the loop (rw_hub_call) for copies, renders them (render.c) and
+ * answers exactly once with rw_answer or rw_fail (answer.c).
  *
  * A request belongs to one thread of the server's pool.
  */
@@ -13,34 +13,54 @@
 #define RINGWATCH_API_INTERNAL_H
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "collector/api/api.h"
+#include "collector/api/deadlines.h"
 #include "collector/api/tokens.h"
+#include "collector/api/uri.h"
 #include "collector/hub.h"
 
 enum {
 	RW_BODY_MAX = 64 * 1024,
-	RW_PARAMS_MAX = 12,
 	RW_PATH_ARGS_MAX = 2,
 	RW_LIST_DEFAULT = 100,
 	RW_LIST_MAX = 1000,
 	RW_REASON_TEXT_MAX = 200,
+	RW_VERSION_TEXT_MAX = 200,
 	RW_API_READERS = 8,
 	RW_HOST_TRANSITIONS = 50,
+	RW_HOST_TEXT_BYTES = 272,
 };
 
-struct rw_param {
-	const char *name;
-	const char *value;
+struct MHD_Daemon;
+
+struct rw_api {
+	struct MHD_Daemon *daemon;
+	struct rw_deadlines *deadlines;
+	struct rw_hub *hub;
+	char name[RW_NAME_MAX + 1];
+	char listen_host[RW_HOST_TEXT_BYTES];
+	char *store_path;
+	char *tokens_file;
+	uint16_t port;
+
+	pthread_mutex_t lock; /* of what follows */
+	struct rw_tokens *tokens;
+	struct rw_store_reader *readers[RW_API_READERS]; /* idle ones */
+	unsigned reader_count;
 };
+
+struct rw_route;
 
 struct rw_request {
 	struct rw_api *api;
-	const char *args[RW_PATH_ARGS_MAX]; /* what stood at `:` in the path; checked names */
-	struct rw_param params[RW_PARAMS_MAX];
-	uint32_t param_count;
+	struct rw_uri uri;
+	const struct rw_route *route;
+	char args[RW_PATH_ARGS_MAX][RW_NAME_MAX + 1]; /* what stood at `:` in the path: names */
 	json_t *body; /* an object with exactly the route's fields; NULL for GET */
 	char actor[RW_NAME_MAX + 1];
 
@@ -67,7 +87,28 @@ struct rw_route {
 extern const struct rw_route rw_routes[];
 extern const size_t rw_route_count;
 
-/* ---- http.c -------------------------------------------------------------------- */
+/* ---- check.c ------------------------------------------------------------------- */
+
+/* What a request says of itself before its body. */
+struct rw_head {
+	const char *method;
+	const char *host, *authorization, *content_type; /* NULL: not there */
+	const char *repeated; /* a header that stands more than once and must not, or NULL */
+	uint64_t content_length;
+	struct sockaddr_storage local; /* the address that was connected to */
+};
+
+/* Each answers what it refuses, and is false then. */
+bool rw_check_head(struct rw_request *request, const struct rw_head *head);
+bool rw_check_body(struct rw_request *request, const char *bytes, size_t length);
+
+/* ---- listen.c ------------------------------------------------------------------ */
+
+/* Listens on "127.0.0.1:8470" or "[::1]:8470". The descriptor, or negative errno with a line. */
+int rw_listen(const char *address, char host[RW_HOST_TEXT_BYTES], uint16_t *port,
+	      char error[RW_API_ERROR_BYTES]);
+
+/* ---- answer.c ------------------------------------------------------------------ */
 
 /* Answers with `json`, whose reference it takes; NULL is an internal error. */
 void rw_answer(struct rw_request *request, unsigned status, json_t *json);
@@ -76,11 +117,6 @@ void rw_answer_text(struct rw_request *request, unsigned status, const char *con
 		    char *text, size_t length);
 __attribute__((format(printf, 4, 5))) void rw_fail(struct rw_request *request, unsigned status,
 						   const char *code, const char *fmt, ...);
-/* The parameter's value, or NULL. */
-const char *rw_param_value(const struct rw_request *request, const char *name);
-
-struct rw_hub *rw_api_hub(struct rw_api *api);
-const char *rw_api_name(const struct rw_api *api);
 /* A store connection for the while of a request; NULL after answering with 503. */
 struct rw_store_reader *rw_api_take_reader(struct rw_request *request);
 void rw_api_give_reader(struct rw_api *api, struct rw_store_reader *reader);
@@ -110,7 +146,8 @@ struct rw_deployment_view {
 };
 
 json_t *rw_json_time(uint64_t wall_ms);
-json_t *rw_json_ppm(uint32_t ppm); /* 1000 → 0.001 */
+json_t *rw_json_count(uint64_t value); /* beyond 2^63 - 1: that */
+json_t *rw_json_ppm(uint32_t ppm);     /* 1000 → 0.001 */
 json_t *rw_render_verdict(const struct rw_verdict *verdict);
 json_t *rw_render_ring(const struct rw_ring_view *ring, json_t *deployments);
 json_t *rw_render_host(const struct rw_host_row *host);
@@ -122,6 +159,17 @@ json_t *rw_render_reasons(const enum rw_reason *reasons, uint32_t count);
  * caller's, because a verdict is large. False: no such index. */
 bool rw_view_deployment(const struct rw_core *core, uint32_t index, struct rw_now now,
 			struct rw_verdict *scratch, struct rw_deployment_view *out);
+
+/* ---- read.c ------------------------------------------------------------------------- */
+
+struct rw_deployment_list {
+	uint32_t count;
+	struct rw_deployment_view *views; /* the caller frees them */
+};
+/* All deployments, or only those that have not ended, a few to each call of the
+ * loop. False after answering. */
+bool rw_take_deployments(struct rw_request *request, bool only_active,
+			 struct rw_deployment_list *out);
 
 /* ---- the handlers, by file ----------------------------------------------------------- */
 

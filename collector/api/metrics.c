@@ -20,8 +20,7 @@ struct metrics_ask {
 	char blind_reason[32];
 	uint32_t ring_count;
 	struct rw_ring_view rings[RW_CORE_RINGS_MAX];
-	uint32_t deployment_count;
-	struct rw_deployment_view *deployments;
+	struct rw_deployment_list deployments; /* that have not ended */
 };
 
 static void ask_health(struct rw_core *core, struct rw_now now, void *context)
@@ -37,21 +36,11 @@ static void ask_health(struct rw_core *core, struct rw_now now, void *context)
 static void ask_metrics(struct rw_core *core, struct rw_now now, void *context)
 {
 	struct metrics_ask *ask = context;
-	uint32_t total = rw_core_deployment_count(core);
-	rw_autofree struct rw_verdict *scratch = malloc(sizeof(*scratch));
 
 	ask_health(core, now, context);
 	ask->ring_count = rw_core_ring_count(core);
 	for (uint32_t i = 0; i < ask->ring_count; i++)
 		rw_core_ring_at(core, i, &ask->rings[i]);
-	ask->deployments = calloc(total + 1, sizeof(*ask->deployments));
-	if (scratch == NULL || ask->deployments == NULL)
-		return;
-	for (uint32_t i = 0; i < total; i++) {
-		if (rw_view_deployment(core, i, now, scratch,
-				       &ask->deployments[ask->deployment_count]))
-			ask->deployment_count++;
-	}
 }
 
 static void head(FILE *out, const char *name, const char *type, const char *help)
@@ -140,8 +129,8 @@ static void write_deployments(FILE *out, const struct metrics_ask *ask)
 {
 	for (enum run_figure figure = RUN_VERDICT; figure < RUN_FIGURES; figure++) {
 		head(out, run_figures[figure].name, "gauge", run_figures[figure].help);
-		for (uint32_t i = 0; i < ask->deployment_count; i++) {
-			const struct rw_deployment_view *view = &ask->deployments[i];
+		for (uint32_t i = 0; i < ask->deployments.count; i++) {
+			const struct rw_deployment_view *view = &ask->deployments.views[i];
 
 			for (uint32_t k = 0; k < view->row.ring_count; k++)
 				fprintf(out, "%s{deployment=\"%s\",ring=\"%s\"} %.17g\n",
@@ -220,40 +209,50 @@ static void write_collector(FILE *out, const struct metrics_ask *ask)
 	      (double)s->store.last_commit_us / 1e6);
 }
 
-void rw_get_metrics(struct rw_request *request)
+static void write_all(FILE *out, const struct metrics_ask *ask)
 {
-	rw_autofree struct metrics_ask *ask = calloc(1, sizeof(*ask));
-	char *text = NULL;
-	size_t length = 0;
-	FILE *out;
-
-	if (ask == NULL) {
-		rw_answer(request, 500, NULL);
-		return;
-	}
-	ask->hub = rw_api_hub(request->api);
-	if (!rw_ask_loop(request, ask_metrics, ask))
-		return;
-	rw_autofree struct rw_deployment_view *deployments = ask->deployments;
-	out = open_memstream(&text, &length);
-	if (out == NULL || deployments == NULL) {
-		if (out != NULL)
-			fclose(out);
-		free(text);
-		rw_answer(request, 500, NULL);
-		return;
-	}
 	write_collector(out, ask);
 	write_sessions(out, &ask->stats);
 	write_reasons(out, &ask->stats);
 	write_rings(out, ask);
 	write_deployments(out, ask);
-	if (fclose(out) != 0) {
-		free(text);
+}
+
+static void answer_metrics(struct rw_request *request, const struct metrics_ask *ask)
+{
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+
+	if (out == NULL) {
 		rw_answer(request, 500, NULL);
 		return;
 	}
-	rw_answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text, length);
+	write_all(out, ask);
+	bool whole = ferror(out) == 0;
+	if (fclose(out) == 0 && whole) {
+		rw_answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text,
+			       length);
+		return;
+	}
+	free(text);
+	rw_answer(request, 500, NULL);
+}
+
+void rw_get_metrics(struct rw_request *request)
+{
+	rw_autofree struct metrics_ask *ask = calloc(1, sizeof(*ask));
+
+	if (ask == NULL) {
+		rw_answer(request, 500, NULL);
+		return;
+	}
+	ask->hub = request->api->hub;
+	if (!rw_ask_loop(request, ask_metrics, ask))
+		return;
+	if (rw_take_deployments(request, true, &ask->deployments))
+		answer_metrics(request, ask);
+	free(ask->deployments.views);
 }
 
 /* ---- health ------------------------------------------------------------------------------ */
@@ -266,10 +265,19 @@ void rw_get_healthz(struct rw_request *request)
 		rw_answer(request, 500, NULL);
 		return;
 	}
-	ask->hub = rw_api_hub(request->api);
+	ask->hub = request->api->hub;
 	if (rw_ask_loop(request, ask_health, ask))
 		rw_answer(request, 200, json_pack("{s:s}", "status", "ok"));
 	free(ask);
+}
+
+/* Beside the error's shape also what the 200 says, so that one reader does for both. */
+static void answer_not_ready(struct rw_request *request, const char *reason)
+{
+	rw_answer(request, 503,
+		  json_pack("{s:s, s:s, s:{s:s, s:s}}", "status", "not_ready", "reason", reason,
+			    "error", "code", "unavailable", "message",
+			    "the collector is not ready: verdicts hold"));
 }
 
 void rw_get_readyz(struct rw_request *request)
@@ -280,16 +288,16 @@ void rw_get_readyz(struct rw_request *request)
 		rw_answer(request, 500, NULL);
 		return;
 	}
-	ask->hub = rw_api_hub(request->api);
+	ask->hub = request->api->hub;
 	if (rw_ask_loop(request, ask_health, ask)) {
-		if (ask->stats.ready)
-			rw_answer(request, 200, json_pack("{s:s}", "status", "ready"));
+		if (ask->stats.store_failed)
+			answer_not_ready(request, "store_failed");
+		else if (ask->blind)
+			answer_not_ready(request, ask->blind_reason);
+		else if (!ask->stats.ready)
+			answer_not_ready(request, "listening");
 		else
-			rw_answer(request, 503,
-				  json_pack("{s:s, s:s}", "status", "not_ready", "reason",
-					    ask->stats.store_failed ? "store_failed"
-					    : ask->blind            ? ask->blind_reason
-								    : "listening"));
+			rw_answer(request, 200, json_pack("{s:s}", "status", "ready"));
 	}
 	free(ask);
 }
@@ -298,8 +306,8 @@ void rw_get_root(struct rw_request *request)
 {
 	rw_answer(request, 200,
 		  json_pack("{s:s, s:s, s:s, s:[s,s,s,s,s,s,s,s,s]}", "service",
-			    "ringwatch-collector", "collector", rw_api_name(request->api),
-			    "version", RW_VERSION, "paths", "/v1/verdict", "/v1/rings", "/v1/hosts",
+			    "ringwatch-collector", "collector", request->api->name, "version",
+			    RW_VERSION, "paths", "/v1/verdict", "/v1/rings", "/v1/hosts",
 			    "/v1/events", "/v1/deployments", "/v1/audit", "/metrics", "/healthz",
 			    "/readyz"));
 }

@@ -2,6 +2,7 @@
 /* The GETs: each takes copies on the loop, or reads the store, and renders them. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/api/internal.h"
@@ -10,7 +11,7 @@
 #include "lib/units.h"
 #include "proto/bootid.h"
 
-enum { HOSTS_SCANNED_A_CALL = 4096 };
+enum { HOSTS_SCANNED_A_CALL = 4096, VERDICTS_A_CALL = 32 };
 
 static bool is_name(const char *text)
 {
@@ -20,7 +21,7 @@ static bool is_name(const char *text)
 /* A parameter that must be a name when given; "" when it is not given. */
 static bool name_param(struct rw_request *request, const char *name, const char **out)
 {
-	const char *value = rw_param_value(request, name);
+	const char *value = rw_uri_value(&request->uri, name);
 
 	*out = value == NULL ? "" : value;
 	if (value == NULL || is_name(value))
@@ -32,7 +33,7 @@ static bool name_param(struct rw_request *request, const char *name, const char 
 static bool number_param(struct rw_request *request, const char *name, uint64_t least,
 			 uint64_t most, uint64_t preset, uint64_t *out)
 {
-	const char *value = rw_param_value(request, name);
+	const char *value = rw_uri_value(&request->uri, name);
 
 	*out = preset;
 	if (value == NULL)
@@ -46,7 +47,7 @@ static bool number_param(struct rw_request *request, const char *name, uint64_t 
 
 static bool time_param(struct rw_request *request, const char *name, uint64_t *out)
 {
-	const char *value = rw_param_value(request, name);
+	const char *value = rw_uri_value(&request->uri, name);
 
 	*out = 0;
 	if (value == NULL || rw_clock_parse_wall(value, out) == 0)
@@ -85,7 +86,7 @@ static void ask_verdict(struct rw_core *core, struct rw_now now, void *context)
 void rw_get_verdict(struct rw_request *request)
 {
 	struct verdict_ask ask = {.question = RW_FOR_ADVANCE};
-	const char *question = rw_param_value(request, "for");
+	const char *question = rw_uri_value(&request->uri, "for");
 
 	if (!name_param(request, "deployment", &ask.deployment) ||
 	    !name_param(request, "ring", &ask.ring))
@@ -114,114 +115,125 @@ void rw_get_verdict(struct rw_request *request)
 /* ---- deployments -------------------------------------------------------------------- */
 
 struct deployments_ask {
-	const char *only; /* a deployment's id, or NULL for all */
-	const char *ring; /* those that go through it and have not ended, or NULL */
-	uint32_t count;
-	bool no_memory;
-	struct rw_deployment_view *views;
+	bool only_active;
+	bool end;
+	uint32_t next;
+	struct rw_verdict *scratch;
+	struct rw_deployment_list *list;
 };
 
-static bool goes_through(const struct rw_deployment_row *row, const char *ring)
-{
-	for (uint32_t i = 0; i < row->ring_count; i++) {
-		if (strcmp(row->rings[i], ring) == 0)
-			return row->state == RW_DEPLOYMENT_ACTIVE;
-	}
-	return false;
-}
-
+/* A few a call: each of a deployment's rings costs a verdict. */
 static void ask_deployments(struct rw_core *core, struct rw_now now, void *context)
 {
 	struct deployments_ask *ask = context;
 	uint32_t total = rw_core_deployment_count(core);
-	int at = ask->only == NULL ? -1 : rw_core_deployment_find(core, ask->only);
+	uint32_t verdicts = 0;
 
-	if (ask->only != NULL && at < 0)
-		return;
-	uint32_t first = at < 0 ? 0 : (uint32_t)at;
-	uint32_t end = at < 0 ? total : first + 1;
-	rw_autofree struct rw_verdict *scratch = malloc(sizeof(*scratch));
-	ask->views = calloc(end - first + 1, sizeof(*ask->views));
-	if (scratch == NULL || ask->views == NULL) {
-		ask->no_memory = true;
-		return;
-	}
-	for (uint32_t i = first; i < end; i++) {
-		struct rw_deployment_view *view = &ask->views[ask->count];
+	for (; ask->next < total && verdicts < VERDICTS_A_CALL; ask->next++) {
+		struct rw_deployment_view *view = &ask->list->views[ask->list->count];
 
-		if (!rw_view_deployment(core, i, now, scratch, view))
+		if (!rw_core_deployment_at(core, ask->next, &view->row) ||
+		    (ask->only_active && view->row.state != RW_DEPLOYMENT_ACTIVE))
 			continue;
-		if (ask->ring == NULL || goes_through(&view->row, ask->ring))
-			ask->count++;
+		if (!rw_view_deployment(core, ask->next, now, ask->scratch, view))
+			continue;
+		ask->list->count++;
+		verdicts += view->row.ring_count;
 	}
+	ask->end = ask->next >= total;
+}
+
+bool rw_take_deployments(struct rw_request *request, bool only_active,
+			 struct rw_deployment_list *out)
+{
+	struct deployments_ask ask = {
+		.only_active = only_active, .scratch = malloc(sizeof(*ask.scratch)), .list = out};
+	bool answers = true;
+
+	out->count = 0;
+	out->views = calloc(RW_CORE_DEPLOYMENTS_MAX, sizeof(*out->views));
+	if (ask.scratch == NULL || out->views == NULL) {
+		rw_answer(request, 500, NULL);
+		answers = false;
+	}
+	while (answers && !ask.end)
+		answers = rw_ask_loop(request, ask_deployments, &ask);
+	free(ask.scratch);
+	return answers;
 }
 
 void rw_get_deployments(struct rw_request *request)
 {
-	struct deployments_ask ask = {0};
-	json_t *list;
+	struct rw_deployment_list all;
+	bool taken = rw_take_deployments(request, false, &all);
+	rw_autofree struct rw_deployment_view *views = all.views;
 
-	if (!rw_ask_loop(request, ask_deployments, &ask))
+	if (!taken)
 		return;
-	rw_autofree struct rw_deployment_view *views = ask.views;
-	if (ask.no_memory) {
-		rw_answer(request, 500, NULL);
-		return;
-	}
-	list = json_array();
-	for (uint32_t i = 0; i < ask.count; i++)
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < all.count; i++)
 		json_array_append_new(list, rw_render_deployment(&views[i]));
 	rw_answer(request, 200, json_pack("{s:o}", "deployments", list));
 }
 
+struct deployment_ask {
+	const char *id;
+	bool found;
+	struct rw_verdict scratch;
+	struct rw_deployment_view view;
+};
+
+static void ask_deployment(struct rw_core *core, struct rw_now now, void *context)
+{
+	struct deployment_ask *ask = context;
+	int at = rw_core_deployment_find(core, ask->id);
+
+	ask->found =
+		at >= 0 && rw_view_deployment(core, (uint32_t)at, now, &ask->scratch, &ask->view);
+}
+
 void rw_get_deployment(struct rw_request *request)
 {
-	struct deployments_ask ask = {.only = request->args[0]};
+	rw_autofree struct deployment_ask *ask = calloc(1, sizeof(*ask));
 
-	if (!rw_ask_loop(request, ask_deployments, &ask))
-		return;
-	rw_autofree struct rw_deployment_view *views = ask.views;
-	if (ask.no_memory)
+	if (ask == NULL) {
 		rw_answer(request, 500, NULL);
-	else if (ask.count == 0)
-		rw_fail(request, 404, "unknown_deployment", "no deployment '%s'", request->args[0]);
+		return;
+	}
+	ask->id = request->args[0];
+	if (!rw_ask_loop(request, ask_deployment, ask))
+		return;
+	if (!ask->found)
+		rw_fail(request, 404, "unknown_deployment", "no deployment '%s'", ask->id);
 	else
-		rw_answer(request, request->status == 0 ? 200 : request->status,
-			  rw_render_deployment(&views[0]));
+		rw_answer(request, 200, rw_render_deployment(&ask->view));
 }
 
 /* ---- rings ------------------------------------------------------------------------------ */
 
 struct rings_ask {
-	const char *only;
 	uint32_t count;
 	struct rw_ring_view views[RW_CORE_RINGS_MAX];
-	struct deployments_ask deployments;
 };
 
 static void ask_rings(struct rw_core *core, struct rw_now now, void *context)
 {
 	struct rings_ask *ask = context;
-	int at = ask->only == NULL ? -1 : rw_core_ring_find(core, ask->only);
 
-	if (ask->only != NULL && at < 0)
-		return;
-	uint32_t first = at < 0 ? 0 : (uint32_t)at;
-	uint32_t end = at < 0 ? rw_core_ring_count(core) : first + 1;
-	for (uint32_t i = first; i < end; i++)
-		rw_core_ring_at(core, i, &ask->views[ask->count++]);
-	ask_deployments(core, now, &ask->deployments);
+	(void)now;
+	while (ask->count < rw_core_ring_count(core) &&
+	       rw_core_ring_at(core, ask->count, &ask->views[ask->count]))
+		ask->count++;
 }
 
-static json_t *deployments_in(const struct deployments_ask *all, const char *ring)
+/* Those of `all` that go through the ring. */
+static json_t *deployments_in(const struct rw_deployment_list *all, const char *ring)
 {
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < all->count; i++) {
 		const struct rw_deployment_view *view = &all->views[i];
 
-		if (!goes_through(&view->row, ring))
-			continue;
 		for (uint32_t k = 0; k < view->row.ring_count; k++) {
 			const struct rw_run_summary *run = &view->runs[k];
 
@@ -237,57 +249,61 @@ static json_t *deployments_in(const struct deployments_ask *all, const char *rin
 	return list;
 }
 
-static struct rings_ask *look_at_rings(struct rw_request *request, const char *only)
+static json_t *render_rings(const struct rings_ask *ask, const struct rw_deployment_list *all,
+			    const char *only)
 {
-	struct rings_ask *ask = calloc(1, sizeof(*ask));
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < ask->count; i++) {
+		const struct rw_ring_view *view = &ask->views[i];
+
+		if (only == NULL || strcmp(view->policy.name, only) == 0)
+			json_array_append_new(
+				list, rw_render_ring(view, deployments_in(all, view->policy.name)));
+	}
+	return list;
+}
+
+/* All rings as JSON, or the one; NULL after answering. */
+static json_t *take_rings(struct rw_request *request, const char *only)
+{
+	rw_autofree struct rings_ask *ask = calloc(1, sizeof(*ask));
+	struct rw_deployment_list active;
 
 	if (ask == NULL) {
 		rw_answer(request, 500, NULL);
 		return NULL;
 	}
-	ask->only = only;
-	bool answered = rw_ask_loop(request, ask_rings, ask);
-	if (answered && ask->deployments.no_memory)
+	if (!rw_ask_loop(request, ask_rings, ask))
+		return NULL;
+	bool taken = rw_take_deployments(request, true, &active);
+	json_t *list = taken ? render_rings(ask, &active, only) : NULL;
+	free(active.views);
+	if (taken && list == NULL)
 		rw_answer(request, 500, NULL);
-	if (answered && !ask->deployments.no_memory)
-		return ask;
-	free(ask->deployments.views);
-	free(ask);
-	return NULL;
+	return list;
 }
 
 void rw_get_rings(struct rw_request *request)
 {
-	rw_autofree struct rings_ask *ask = look_at_rings(request, NULL);
-	json_t *list;
+	json_t *list = take_rings(request, NULL);
 
-	if (ask == NULL)
-		return;
-	list = json_array();
-	for (uint32_t i = 0; i < ask->count; i++)
-		json_array_append_new(
-			list,
-			rw_render_ring(&ask->views[i], deployments_in(&ask->deployments,
-								      ask->views[i].policy.name)));
-	free(ask->deployments.views);
-	rw_answer(request, 200, json_pack("{s:o}", "rings", list));
+	if (list != NULL)
+		rw_answer(request, 200, json_pack("{s:o}", "rings", list));
 }
 
 void rw_get_ring(struct rw_request *request)
 {
-	rw_autofree struct rings_ask *ask = look_at_rings(request, request->args[0]);
+	json_t *list = take_rings(request, request->args[0]);
 
-	if (ask == NULL)
+	if (list == NULL)
 		return;
-	if (ask->count == 0)
+	if (json_array_size(list) == 0)
 		rw_fail(request, 404, "unknown_ring", "no ring '%s' in the policy",
 			request->args[0]);
 	else
-		rw_answer(
-			request, 200,
-			rw_render_ring(&ask->views[0], deployments_in(&ask->deployments,
-								      ask->views[0].policy.name)));
-	free(ask->deployments.views);
+		rw_answer(request, 200, json_incref(json_array_get(list, 0)));
+	json_decref(list);
 }
 
 /* ---- hosts -------------------------------------------------------------------------------- */
@@ -324,7 +340,7 @@ static void ask_hosts(struct rw_core *core, struct rw_now now, void *context)
 
 static bool state_param(struct rw_request *request, int *presence)
 {
-	const char *state = rw_param_value(request, "state");
+	const char *state = rw_uri_value(&request->uri, "state");
 
 	*presence = -1;
 	if (state == NULL)
@@ -407,15 +423,15 @@ static json_t *render_coverage(const struct rw_host_facts *facts)
 
 static int add_transition(void *context, const struct rw_transition_read *row)
 {
-	json_array_append_new(context,
-			      json_pack("{s:o, s:s, s:s, s:s}", "at", rw_json_time(row->at_wall_ms),
-					"from", row->from, "to", row->to, "ring", row->ring));
-	return 0;
+	json_t *json = json_pack("{s:o, s:s, s:s, s:s}", "at", rw_json_time(row->at_wall_ms),
+				 "from", row->from, "to", row->to, "ring", row->ring);
+
+	return json_array_append_new(context, json) == 0 ? 0 : -ENOMEM;
 }
 
 void rw_get_host(struct rw_request *request)
 {
-	struct host_ask ask = {.host = request->args[0], .hub = rw_api_hub(request->api)};
+	struct host_ask ask = {.host = request->args[0], .hub = request->api->hub};
 	struct rw_store_reader *reader;
 	json_t *transitions;
 
@@ -439,12 +455,12 @@ void rw_get_host(struct rw_request *request)
 		return;
 	}
 	json_t *json = rw_render_host(&ask.row);
-	json_t *rest = json_pack("{s:b, s:b, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "known",
+	json_t *rest = json_pack("{s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "known",
 				 ask.facts.known, "connected", ask.facts.connected, "program",
 				 ask.facts.program, "kernel_release", ask.facts.kernel_release,
 				 "architecture", ask.facts.architecture, "pending_events",
-				 (json_int_t)ask.facts.pending_events, "lost_events",
-				 (json_int_t)ask.facts.lost_events, "coverage",
+				 rw_json_count(ask.facts.pending_events), "lost_events",
+				 rw_json_count(ask.facts.lost_events), "coverage",
 				 render_coverage(&ask.facts), "transitions", transitions);
 	if (json != NULL && json_object_update(json, rest) != 0) {
 		json_decref(json);
@@ -513,8 +529,8 @@ void rw_get_events(struct rw_request *request)
 	struct rw_event_query query = {0};
 	uint64_t limit;
 	struct rw_store_reader *reader;
-	const char *signature = rw_param_value(request, "signature");
-	const char *kind = rw_param_value(request, "kind");
+	const char *signature = rw_uri_value(&request->uri, "signature");
+	const char *kind = rw_uri_value(&request->uri, "kind");
 	Ringwatch__V1__Kind known;
 
 	if (!name_param(request, "host", &query.host) ||

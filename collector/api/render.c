@@ -25,7 +25,12 @@ json_t *rw_json_ppm(uint32_t ppm)
 
 static json_int_t as_int(uint64_t value)
 {
-	return (json_int_t)value;
+	return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
+}
+
+json_t *rw_json_count(uint64_t value)
+{
+	return json_integer(as_int(value));
 }
 
 static double ratio(uint64_t part, uint64_t whole)
@@ -89,7 +94,7 @@ static json_t *render_presence(uint64_t enrolled, const uint64_t presence[RW_PRE
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		json_object_set_new(hosts, rw_presence_name(order[i]),
-				    json_integer(as_int(presence[order[i]])));
+				    rw_json_count(presence[order[i]]));
 	return hosts;
 }
 
@@ -97,8 +102,8 @@ static json_t *render_verdict_hosts(const struct rw_verdict *v)
 {
 	json_t *hosts = render_presence(v->enrolled, v->presence);
 
-	json_object_set_new(hosts, "exposed", json_integer(as_int(v->exposed)));
-	json_object_set_new(hosts, "unheard", json_integer(as_int(v->unheard)));
+	json_object_set_new(hosts, "exposed", rw_json_count(v->exposed));
+	json_object_set_new(hosts, "unheard", rw_json_count(v->unheard));
 	json_object_set_new(hosts, "looping", json_integer(0));
 	return hosts;
 }

@@ -45,7 +45,7 @@ static int hex_digit(char c)
 
 static bool parse_hash(const char *text, unsigned char hash[SHA256_DIGEST_LENGTH])
 {
-	if (strlen(text) != 2 * SHA256_DIGEST_LENGTH)
+	if (strlen(text) != (size_t)2 * SHA256_DIGEST_LENGTH)
 		return false;
 	for (size_t i = 0; i < SHA256_DIGEST_LENGTH; i++) {
 		int high = hex_digit(text[2 * i]);
@@ -86,6 +86,10 @@ static const char *parse_line(char *line, struct rw_tokens *set)
 		return "bad role, expected read, rollout or operator";
 	if (!parse_hash(hash, token->hash))
 		return "bad hash, expected 64 lower-case hex digits";
+	for (size_t i = 0; i < set->count; i++) {
+		if (memcmp(set->tokens[i].hash, token->hash, sizeof(token->hash)) == 0)
+			return "the same token stands twice";
+	}
 	snprintf(token->name, sizeof(token->name), "%s", name);
 	set->count++;
 	return NULL;
@@ -108,42 +112,53 @@ static int check_rights(const char *path, char error[RW_TOKEN_ERROR_BYTES])
 	return 0;
 }
 
+static int parse_lines(const char *path, char *text, struct rw_tokens *set,
+		       char error[RW_TOKEN_ERROR_BYTES])
+{
+	unsigned number = 0;
+
+	for (char *line; (line = strsep(&text, "\n")) != NULL;) {
+		number++;
+		line += strspn(line, " \t");
+		if (*line == '\0' || *line == '#')
+			continue;
+		const char *fault = parse_line(line, set);
+		if (fault != NULL) {
+			snprintf(error, RW_TOKEN_ERROR_BYTES, "%s:%u: %s", path, number, fault);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 int rw_tokens_load(const char *path, struct rw_tokens **out, char error[RW_TOKEN_ERROR_BYTES])
 {
 	rw_autofree char *text = NULL;
-	unsigned line_number = 0;
+	size_t length = 0;
 	int err = check_rights(path, error);
 
 	if (err != 0)
 		return err;
-	err = rw_file_read(path, TOKENS_FILE_MAX, &text, NULL);
+	err = rw_file_read(path, TOKENS_FILE_MAX, &text, &length);
 	if (err != 0) {
 		snprintf(error, RW_TOKEN_ERROR_BYTES, "%s: %s", path, strerror(-err));
 		return err;
 	}
-	rw_autofree struct rw_tokens *set = calloc(1, sizeof(*set));
+	if (strlen(text) != length) { /* what is behind a NUL would be passed over */
+		snprintf(error, RW_TOKEN_ERROR_BYTES, "%s: not a text file", path);
+		return -EINVAL;
+	}
+	struct rw_tokens *set = calloc(1, sizeof(*set));
 	if (set == NULL) {
 		snprintf(error, RW_TOKEN_ERROR_BYTES, "%s: %s", path, strerror(ENOMEM));
 		return -ENOMEM;
 	}
-
-	for (char *next = text; next != NULL;) {
-		char *line = strsep(&next, "\n");
-		const char *fault;
-
-		line_number++;
-		line += strspn(line, " \t");
-		if (*line == '\0' || *line == '#')
-			continue;
-		fault = parse_line(line, set);
-		if (fault != NULL) {
-			snprintf(error, RW_TOKEN_ERROR_BYTES, "%s:%u: %s", path, line_number,
-				 fault);
-			return -EINVAL;
-		}
+	err = parse_lines(path, text, set, error);
+	if (err != 0) {
+		rw_tokens_free(set);
+		return err;
 	}
 	*out = set;
-	set = NULL;
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 import json
 import socket
 
-from harness import Site, Tap, equal, wait_until
+from harness import Site, Tap, equal, program, wait_until
 
 NUMBER = (int, float)
 # The verdict's shape: name -> type, or a nested shape; a list holds its element's shape.
@@ -168,6 +168,23 @@ def bad(tap, site):
         assert raw(site, b"\x16\x03\x01 nonsense\r\n\r\n") in (0, 400), "nonsense"
         assert raw(site, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 60000 + b"\r\n\r\n") in (0, 400, 413, 431, 414), "head"
         equal(site.http("GET", "/healthz", token=None).status, 200, "healthz")
+    with tap.case("one header that counts, twice, is refused"):
+        equal(raw(site, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"), 400, "two hosts")
+    with tap.case("a chunked body that is too large hears why"):
+        equal(raw(site, b"POST /v1/deployments HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                  b"Authorization: Bearer " + site.tokens["operator"].encode() +
+                  b"\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" + b" " * 70000 + b"\r\n0\r\n\r\n"),
+              413, "chunked")
+    with tap.case("an escaped NUL does not cut a name short"):
+        equal(site.http("GET", "/v1/rings/canary%00x").status, 404, "in the path")
+        equal(site.http("GET", "/v1/hosts?ring=canary%00x").status, 400, "in a parameter")
+    with tap.case("a second collector on the HTTP port is refused: exit 69"):
+        path = site.write("second.yaml", site.collector_config(
+            listen={"sensors": "127.0.0.1:0", "http": f"127.0.0.1:{site.http_port}", "netconsole": "none"},
+            store="second.db"))
+        second = site.start("second", [program("ringwatch-collector"), "--config", path])
+        equal(second.wait(), 69, "exit status")
+        second.wait_for(rf"127\.0\.0\.1:{site.http_port}")
     with tap.case("200 idle connections leave the others served"):
         idle = [socket.create_connection(("127.0.0.1", site.http_port)) for _ in range(200)]
         equal(site.http("GET", "/v1/rings").status, 200, "rings")

@@ -13,7 +13,7 @@
 
 #include "collector/api/deadlines.h"
 
-enum { LIMIT_MS = 30000 };
+static const uint64_t LIMIT_MS = 30000;
 
 /* Far from the real clock, so that the thread beside the test never finds one late. */
 static const uint64_t begin_ms = UINT64_C(1) << 60;

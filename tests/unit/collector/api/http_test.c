@@ -131,7 +131,7 @@ static void test_a_body_is_at_most_64_kib(void **state)
 		assert_int_equal(reply.status, 400); /* 65536 blanks are no JSON */
 		ax_release(&reply);
 
-		static const size_t too_large[] = {RW_BODY_MAX + 1, 5 * RW_BODY_MAX};
+		static const size_t too_large[] = {RW_BODY_MAX + 1, (size_t)5 * RW_BODY_MAX};
 		for (int i = 0; i < 2; i++) {
 			reply = send_body(f, too_large[i], chunked);
 			assert_int_equal(reply.status, 413);
@@ -198,14 +198,11 @@ static void test_bodies_are_json_by_name(void **state)
 
 static void test_nonsense_hurts_nobody(void **state)
 {
-	static const char *const bytes[] = {
-		"\x16\x03\x01\x02 nonsense\r\n\r\n",
-		"\r\n\r\n\r\n\r\nx\r\n\r\n",
-		"GET\r\n\r\n",
-		"GET / HTTP/9.9\r\n\r\n",
-		"POST /v1/deployments HTTP/1.1\r\n"
-		"Host: localhost\r\nContent-Length: -5\r\n\r\n",
-	};
+	static const char negative[] = "POST /v1/deployments HTTP/1.1\r\nHost: localhost\r\n"
+				       "Content-Length: -5\r\n\r\n";
+	static const char *const bytes[] = {"\x16\x03\x01\x02 nonsense\r\n\r\n",
+					    "\r\n\r\n\r\n\r\nx\r\n\r\n", "GET\r\n\r\n",
+					    "GET / HTTP/9.9\r\n\r\n", negative};
 	struct ax *f = *state;
 
 	for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {

@@ -149,7 +149,7 @@ static void test_a_file_that_is_no_text_or_not_there(void **state)
 
 static void test_too_many_are_refused(void **state)
 {
-	size_t size = (RW_TOKENS_MAX + 1) * 128;
+	size_t size = (size_t)(RW_TOKENS_MAX + 1) * 128;
 	char *text = malloc(size);
 	size_t used = 0;
 
