@@ -16,23 +16,23 @@ enum {
 	RW_SYMBOL_MAX = 128,
 	RW_DETAIL_MAX = 512,
 	RW_STACK_MAX = 24,
-	RW_COMM_MAX = 64,       /* 15 bytes of a task, each perhaps as \xNN */
+	RW_COMM_MAX = 64, /* 15 bytes of a task, each perhaps as \xNN */
 	RW_COVERAGE_MAX = 32,
 };
 
 enum rw_wire_form { /* what else a field must be */
-	RW_FORM_ANY = 0,
-	RW_FORM_NAME,    /* rw_name_is_valid */
-	RW_FORM_BOOT_ID,
-	RW_FORM_BOOT_ID_OR_EMPTY,
+		    RW_FORM_ANY = 0,
+		    RW_FORM_NAME, /* rw_name_is_valid */
+		    RW_FORM_BOOT_ID,
+		    RW_FORM_BOOT_ID_OR_EMPTY,
 };
 
 struct rw_wire_limit {
 	const char *message; /* short name, "Hello" */
 	const char *field;
-	size_t min;          /* bytes, or elements when `repeated` */
+	size_t min; /* bytes, or elements when `repeated` */
 	size_t max;
-	int repeated;        /* the row bounds the number of elements, not their length */
+	int repeated; /* the row bounds the number of elements, not their length */
 	enum rw_wire_form form;
 };
 

@@ -35,20 +35,20 @@ enum rw_wire_error {
 	RW_WIRE_OK = 0,
 	RW_WIRE_EMPTY_FRAME,
 	RW_WIRE_OVERSIZED_FRAME,
-	RW_WIRE_TRUNCATED,        /* a varint, length or field runs past its end */
-	RW_WIRE_BAD_VARINT,       /* longer than 10 bytes, or wider than its field */
-	RW_WIRE_BAD_WIRE_TYPE,    /* not the field's, or a group */
+	RW_WIRE_TRUNCATED,     /* a varint, length or field runs past its end */
+	RW_WIRE_BAD_VARINT,    /* longer than 10 bytes, or wider than its field */
+	RW_WIRE_BAD_WIRE_TYPE, /* not the field's, or a group */
 	RW_WIRE_UNKNOWN_FIELD,
 	RW_WIRE_DUPLICATE_FIELD,
 	RW_WIRE_MISSING_FIELD,
 	RW_WIRE_UNKNOWN_ENUM,
 	RW_WIRE_BAD_BOOL,
-	RW_WIRE_BAD_TEXT,         /* not UTF-8, or a NUL inside */
-	RW_WIRE_TOO_LONG,         /* string or bytes outside proto/limits.h */
-	RW_WIRE_TOO_MANY,         /* repeated field outside proto/limits.h */
-	RW_WIRE_BAD_VALUE,        /* a rule of the field: a name, a boot id, growing sequences */
-	RW_WIRE_WRONG_DIRECTION,  /* a message that this side never sends */
-	RW_WIRE_OUT_OF_MEMORY,    /* the arena is full */
+	RW_WIRE_BAD_TEXT,        /* not UTF-8, or a NUL inside */
+	RW_WIRE_TOO_LONG,        /* string or bytes outside proto/limits.h */
+	RW_WIRE_TOO_MANY,        /* repeated field outside proto/limits.h */
+	RW_WIRE_BAD_VALUE,       /* a rule of the field: a name, a boot id, growing sequences */
+	RW_WIRE_WRONG_DIRECTION, /* a message that this side never sends */
+	RW_WIRE_OUT_OF_MEMORY,   /* the arena is full */
 	RW_WIRE_ERROR_COUNT
 };
 
@@ -61,7 +61,7 @@ const char *rw_wire_error_name(enum rw_wire_error error);
  * never stand in it.
  */
 enum rw_wire_error rw_wire_validate(const uint8_t *message, size_t length, enum rw_wire_side from,
-                                    char detail[RW_WIRE_ERROR_BYTES]);
+				    char detail[RW_WIRE_ERROR_BYTES]);
 
 /* A bump allocator for one frame; zeroes what it hands out. */
 struct rw_arena;
@@ -73,8 +73,8 @@ void rw_arena_free(struct rw_arena *arena);  /* NULL is fine */
  * until the arena's next use and is never freed by itself.
  */
 enum rw_wire_error rw_wire_decode(struct rw_arena *arena, const uint8_t *message, size_t length,
-                                  enum rw_wire_side from, Ringwatch__V1__Frame **out,
-                                  char detail[RW_WIRE_ERROR_BYTES]);
+				  enum rw_wire_side from, Ringwatch__V1__Frame **out,
+				  char detail[RW_WIRE_ERROR_BYTES]);
 
 /*
  * Packs head and message into `out`. Returns the bytes written, or -EMSGSIZE
@@ -105,7 +105,7 @@ typedef int rw_frame_fn(void *context, const uint8_t *message, size_t length);
  * which the stream cannot go on. The callback must not release the reader.
  */
 int rw_frame_reader_feed(struct rw_frame_reader *reader, const uint8_t *bytes, size_t length,
-                         rw_frame_fn *fn, void *context);
+			 rw_frame_fn *fn, void *context);
 /* Whether part of a frame is waiting for its rest (a dribbler, after a while). */
 int rw_frame_reader_is_pending(const struct rw_frame_reader *reader);
 

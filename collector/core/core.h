@@ -33,8 +33,8 @@
 enum {
 	RW_CORE_TICK_MS = 250,
 	RW_CORE_DEPLOYMENTS_MAX = 256,
-	RW_CORE_EVIDENCE_MAX = 32,      /* kept a breaker */
-	RW_CORE_TEXT_BYTES = 256,       /* signatures, reasons, versions */
+	RW_CORE_EVIDENCE_MAX = 32, /* kept a breaker */
+	RW_CORE_TEXT_BYTES = 256,  /* signatures, reasons, versions */
 	RW_CORE_EVENT_ID_BYTES = 128,
 	RW_CORE_REASONS_MAX = 16,
 	RW_CORE_WARNINGS_MAX = 8,
@@ -47,12 +47,12 @@ struct rw_now {
 };
 
 enum rw_presence {
-	RW_UNKNOWN,  /* known from the store, not heard since this collector started */
+	RW_UNKNOWN, /* known from the store, not heard since this collector started */
 	RW_ONLINE,
-	RW_SUSPECT,  /* late, and being probed */
+	RW_SUSPECT, /* late, and being probed */
 	RW_OFFLINE,
-	RW_PLANNED,  /* said goodbye and is expected back */
-	RW_ABSENT,   /* powered off on purpose and stayed away */
+	RW_PLANNED, /* said goodbye and is expected back */
+	RW_ABSENT,  /* powered off on purpose and stayed away */
 	RW_PRESENCE_COUNT
 };
 
@@ -73,20 +73,25 @@ typedef uint32_t rw_host_handle;
 /* ---- lasting changes ---------------------------------------------------- */
 
 enum rw_exposure_mode { RW_EXPOSURE_FIXED = 1 };
-enum rw_deployment_state { RW_DEPLOYMENT_ACTIVE = 1, RW_DEPLOYMENT_FINISHED, RW_DEPLOYMENT_WITHDRAWN };
+enum rw_deployment_state {
+	RW_DEPLOYMENT_ACTIVE = 1,
+	RW_DEPLOYMENT_FINISHED,
+	RW_DEPLOYMENT_WITHDRAWN
+};
 enum rw_grade { RW_GRADE_NONE, RW_GRADE_LIMIT, RW_GRADE_EVIDENCE };
 
 struct rw_host_row {
 	char id[RW_CORE_NAME_BYTES];
 	char ring[RW_CORE_NAME_BYTES];
 	enum rw_presence presence;
-	enum rw_presence previous;  /* presence before this change; equal when only other fields changed */
+	enum rw_presence
+		previous; /* presence before this change; equal when only other fields changed */
 	uint8_t boot_id[16];
 	uint64_t boot_order;
-	uint64_t since_wall_ms;     /* since when in this presence */
-	uint64_t heard_wall_ms;     /* last heard; 0 never */
-	enum rw_goodbye goodbye;    /* meaningful while PLANNED or ABSENT */
-	uint64_t back_by_wall_ms;   /* PLANNED: when it is overdue; else 0 */
+	uint64_t since_wall_ms;   /* since when in this presence */
+	uint64_t heard_wall_ms;   /* last heard; 0 never */
+	enum rw_goodbye goodbye;  /* meaningful while PLANNED or ABSENT */
+	uint64_t back_by_wall_ms; /* PLANNED: when it is overdue; else 0 */
 };
 
 struct rw_deployment_row {
@@ -96,7 +101,7 @@ struct rw_deployment_row {
 	enum rw_exposure_mode exposure;
 	enum rw_deployment_state state;
 	uint64_t created_wall_ms;
-	uint64_t ended_wall_ms;       /* 0 while active */
+	uint64_t ended_wall_ms;          /* 0 while active */
 	char reason[RW_CORE_TEXT_BYTES]; /* of a withdrawal; "" */
 	uint32_t ring_count;
 	char rings[RW_CORE_RINGS_MAX][RW_CORE_NAME_BYTES]; /* in rollout order */
@@ -106,15 +111,15 @@ struct rw_deployment_row {
 struct rw_run_row {
 	char deployment[RW_CORE_NAME_BYTES];
 	char ring[RW_CORE_NAME_BYTES];
-	uint32_t step;               /* 1 … ; 0 before the start */
-	uint64_t started_wall_ms;    /* of this step; 0 before */
-	uint64_t target;             /* hosts that this step may expose */
-	uint64_t observed_ms;        /* bake clock of this step */
+	uint32_t step;            /* 1 … ; 0 before the start */
+	uint64_t started_wall_ms; /* of this step; 0 before */
+	uint64_t target;          /* hosts that this step may expose */
+	uint64_t observed_ms;     /* bake clock of this step */
 	bool breaker_open;
 	enum rw_rule rule;
 	enum rw_grade grade;
 	uint64_t opened_wall_ms;
-	uint64_t opened_failed;      /* k and n when it opened */
+	uint64_t opened_failed; /* k and n when it opened */
 	uint64_t opened_at_risk;
 };
 
@@ -123,13 +128,13 @@ struct rw_exposure_row {
 	char deployment[RW_CORE_NAME_BYTES];
 	char ring[RW_CORE_NAME_BYTES]; /* where it was exposed, and where it counts */
 	char host[RW_CORE_NAME_BYTES];
-	uint64_t boot_order;         /* of the boot it was in */
-	uint64_t boot_ms;            /* its boot clock then, as far as known */
-	bool alive;                  /* it was online or suspect at that time */
-	bool heard;                  /* at least once since: at risk */
+	uint64_t boot_order; /* of the boot it was in */
+	uint64_t boot_ms;    /* its boot clock then, as far as known */
+	bool alive;          /* it was online or suspect at that time */
+	bool heard;          /* at least once since: at risk */
 	bool crashed;
-	bool recovered;              /* was offline, came back in the same boot */
-	bool acknowledged;           /* by a reset: its failure so far does not count */
+	bool recovered;    /* was offline, came back in the same boot */
+	bool acknowledged; /* by a reset: its failure so far does not count */
 };
 
 /* Why a host of a run failed: one line of evidence. */
@@ -137,8 +142,8 @@ struct rw_evidence_row {
 	char deployment[RW_CORE_NAME_BYTES];
 	char ring[RW_CORE_NAME_BYTES];
 	char host[RW_CORE_NAME_BYTES];
-	char event[RW_CORE_EVENT_ID_BYTES];   /* "HOST/SPOOL/SEQUENCE"; "" for silence */
-	char kind[RW_CORE_NAME_BYTES];        /* "oops", …, "offline" */
+	char event[RW_CORE_EVENT_ID_BYTES]; /* "HOST/SPOOL/SEQUENCE"; "" for silence */
+	char kind[RW_CORE_NAME_BYTES];      /* "oops", …, "offline" */
 	char signature[RW_CORE_TEXT_BYTES];
 	uint64_t at_wall_ms;
 };
@@ -185,7 +190,7 @@ struct rw_core;
  * for one full offline_after.
  */
 int rw_core_new(const struct rw_policy *policy, const struct rw_core_sink *sink, uint32_t hosts_max,
-                struct rw_now now, struct rw_core **out);
+		struct rw_now now, struct rw_core **out);
 void rw_core_free(struct rw_core *core);
 
 /*
@@ -209,20 +214,21 @@ void rw_core_restored(struct rw_core *core, struct rw_now now);
  * -ENOMEM.
  */
 int rw_core_hello(struct rw_core *core, const char *host_id, const char *ring,
-                  const struct rw_boot *boot, enum rw_boot_end previous_end, struct rw_now now,
-                  rw_host_handle *out);
+		  const struct rw_boot *boot, enum rw_boot_end previous_end, struct rw_now now,
+		  rw_host_handle *out);
 /* Any authenticated byte. After a goodbye only a heartbeat or a Hello brings
  * the host back: the tail of its session does not. */
 void rw_core_heard(struct rw_core *core, rw_host_handle host, struct rw_now now);
 /* A heartbeat, with the host's boot clock. */
-void rw_core_heartbeat(struct rw_core *core, rw_host_handle host, uint64_t boot_ms, struct rw_now now);
+void rw_core_heartbeat(struct rw_core *core, rw_host_handle host, uint64_t boot_ms,
+		       struct rw_now now);
 void rw_core_goodbye(struct rw_core *core, rw_host_handle host, enum rw_goodbye kind,
-                     uint64_t back_in_ms, struct rw_now now);
+		     uint64_t back_in_ms, struct rw_now now);
 
 struct rw_core_event {
-	uint32_t kind;             /* the wire's number; bit in crash_kinds */
+	uint32_t kind; /* the wire's number; bit in crash_kinds */
 	const char *kind_name;
-	const char *id;            /* "HOST/SPOOL/SEQUENCE" */
+	const char *id; /* "HOST/SPOOL/SEQUENCE" */
 	const char *signature;
 	uint8_t boot_id[16];
 	uint64_t boot_order;
@@ -233,7 +239,7 @@ struct rw_core_event {
  * of a boot that died counts from its boot order; see deploy.c for who counts.
  */
 void rw_core_event(struct rw_core *core, rw_host_handle host, const struct rw_core_event *event,
-                   struct rw_now now);
+		   struct rw_now now);
 
 /* Time passes: deadlines, bake clocks. Call every RW_CORE_TICK_MS. */
 void rw_core_tick(struct rw_core *core, struct rw_now now);
@@ -249,30 +255,30 @@ const char *rw_core_blind_reason(const struct rw_core *core, struct rw_now now);
 /* ---- acts of people and rollout systems --------------------------------- */
 
 enum rw_reason { /* SIGNAL's closed list, in its order */
-	RW_REASON_UNKNOWN_DEPLOYMENT,
-	RW_REASON_UNKNOWN_RING,
-	RW_REASON_WITHDRAWN,
-	RW_REASON_FINISHED,
-	RW_REASON_BLIND,
-	RW_REASON_STORE_FAILED,
-	RW_REASON_NOT_STARTED,
-	RW_REASON_PREVIOUS_RING_NOT_PASSED,
-	RW_REASON_RING_UNHEALTHY,
-	RW_REASON_NO_EXPOSED_HOSTS,
-	RW_REASON_COVERAGE_LOW,
-	RW_REASON_TOO_FEW_HOSTS,
-	RW_REASON_BAKE_INCOMPLETE,
-	RW_REASON_COUNT
+		 RW_REASON_UNKNOWN_DEPLOYMENT,
+		 RW_REASON_UNKNOWN_RING,
+		 RW_REASON_WITHDRAWN,
+		 RW_REASON_FINISHED,
+		 RW_REASON_BLIND,
+		 RW_REASON_STORE_FAILED,
+		 RW_REASON_NOT_STARTED,
+		 RW_REASON_PREVIOUS_RING_NOT_PASSED,
+		 RW_REASON_RING_UNHEALTHY,
+		 RW_REASON_NO_EXPOSED_HOSTS,
+		 RW_REASON_COVERAGE_LOW,
+		 RW_REASON_TOO_FEW_HOSTS,
+		 RW_REASON_BAKE_INCOMPLETE,
+		 RW_REASON_COUNT
 };
 const char *rw_reason_name(enum rw_reason reason); /* "bake_incomplete" */
 
 struct rw_act_result {
-	int status;                  /* 0, or negative errno as below */
+	int status;                       /* 0, or negative errno as below */
 	char message[RW_CORE_TEXT_BYTES]; /* one sentence when status != 0 */
-	uint32_t reason_count;       /* for -EPERM: why not */
+	uint32_t reason_count;            /* for -EPERM: why not */
 	enum rw_reason reasons[RW_CORE_REASONS_MAX];
-	bool changed;                /* false: it was so already (idempotent) */
-	uint64_t sequence;           /* journal number to wait for, also when it was so already; 0: none */
+	bool changed;      /* false: it was so already (idempotent) */
+	uint64_t sequence; /* journal number to wait for, also when it was so already; 0: none */
 };
 /* Each act may also answer -EIO: the sink takes no changes (changed = true: this
  * act is done, but not all of it was taken yet; ask again), -ENOMEM, or -EPERM
@@ -281,31 +287,33 @@ struct rw_act_result {
 /* -EEXIST (same id, other content), -ENOENT (a ring that the policy has not),
  * -EINVAL (no ring, one twice), -ENOSPC. Rings are put in rollout order. The
  * same content again: 0, changed = false. */
-struct rw_act_result rw_core_deploy_create(struct rw_core *core, const struct rw_deployment_row *spec,
-                                           struct rw_now now);
+struct rw_act_result rw_core_deploy_create(struct rw_core *core,
+					   const struct rw_deployment_row *spec, struct rw_now now);
 /* Exposes: fixed = all hosts enrolled in the ring now. -ENOENT, -EINVAL (step), -EPERM
  * with reasons (withdrawn, finished, previous_ring_not_passed, ring_unhealthy,
  * no_exposed_hosts = the ring is empty, bake_incomplete = the step before). */
 struct rw_act_result rw_core_deploy_start(struct rw_core *core, const char *deployment,
-                                          const char *ring, uint32_t step, struct rw_now now);
+					  const char *ring, uint32_t step, struct rw_now now);
 struct rw_act_result rw_core_deploy_finish(struct rw_core *core, const char *deployment,
-                                           struct rw_now now);
+					   struct rw_now now);
 struct rw_act_result rw_core_deploy_withdraw(struct rw_core *core, const char *deployment,
-                                             const char *reason, struct rw_now now);
+					     const char *reason, struct rw_now now);
 /* Acknowledges the failed hosts: they stay in n and leave k until they fail
  * anew; the breaker closes; the bake starts again at 0. */
 struct rw_act_result rw_core_deploy_reset(struct rw_core *core, const char *deployment,
-                                          const char *ring, struct rw_now now);
+					  const char *ring, struct rw_now now);
 
 /* ---- answers ------------------------------------------------------------- */
 
 enum rw_question { RW_FOR_ADVANCE, RW_FOR_ENTER };
 enum rw_decision { RW_PROCEED, RW_HOLD, RW_ABORT };
 enum rw_bake_state { RW_BAKE_NOT_STARTED, RW_BAKE_BAKING, RW_BAKE_PAUSED, RW_BAKE_COMPLETE };
-enum rw_warning { /* closed list; the others come with what they speak of */
-	RW_WARNING_RING_SHARE, /* the ring's real share of the fleet is not what its policy claims */
-	RW_WARNING_OVERLAP,    /* an exposed host is exposed to another active deployment too */
-	RW_WARNING_COUNT
+enum rw_warning {                        /* closed list; the others come with what they speak of */
+		  RW_WARNING_RING_SHARE, /* the ring's real share of the fleet is not what its
+					    policy claims */
+		  RW_WARNING_OVERLAP, /* an exposed host is exposed to another active deployment too
+				       */
+		  RW_WARNING_COUNT
 };
 const char *rw_warning_name(enum rw_warning warning);
 const char *rw_presence_name(enum rw_presence presence);
@@ -330,8 +338,9 @@ struct rw_verdict {
 	enum rw_grade grade;
 	enum rw_rule rule;
 	uint64_t opened_wall_ms;
-	char open_ring[RW_CORE_NAME_BYTES]; /* whose breaker is shown: the asked ring's, or, when that is
-	                                       closed and another of the deployment is open, that one's */
+	char open_ring[RW_CORE_NAME_BYTES]; /* whose breaker is shown: the asked ring's, or, when
+					       that is closed and another of the deployment is open,
+					       that one's */
 	uint32_t evidence_count;
 	struct rw_evidence_row evidence[RW_CORE_EVIDENCE_MAX];
 
@@ -343,12 +352,12 @@ struct rw_verdict {
 	uint64_t presence[RW_PRESENCE_COUNT]; /* of enrolled */
 	uint64_t exposed, unheard;
 
-	uint64_t at_risk;      /* n */
-	uint64_t failed;       /* k */
-	uint32_t limit_ppm;    /* of the rule `failed` (or the first that is judged) */
+	uint64_t at_risk;   /* n */
+	uint64_t failed;    /* k */
+	uint32_t limit_ppm; /* of the rule `failed` (or the first that is judged) */
 	uint64_t offline, crashed, recovered;
 
-	uint64_t covered;      /* exposed hosts online or suspect */
+	uint64_t covered; /* exposed hosts online or suspect */
 	uint32_t min_coverage_ppm;
 	uint64_t max_exposed_hosts;
 	uint64_t evaluated_wall_ms;
@@ -356,7 +365,7 @@ struct rw_verdict {
 
 /* Pure: asking changes nothing. Unknown names give hold and their reason. */
 void rw_core_verdict(const struct rw_core *core, const char *deployment, const char *ring,
-                     enum rw_question question, struct rw_now now, struct rw_verdict *out);
+		     enum rw_question question, struct rw_now now, struct rw_verdict *out);
 
 struct rw_ring_view {
 	struct rw_ring_policy policy;
@@ -375,7 +384,8 @@ bool rw_core_host_at(const struct rw_core *core, rw_host_handle host, struct rw_
 rw_host_handle rw_core_host_find(const struct rw_core *core, const char *host_id);
 
 uint32_t rw_core_deployment_count(const struct rw_core *core);
-bool rw_core_deployment_at(const struct rw_core *core, uint32_t index, struct rw_deployment_row *out);
+bool rw_core_deployment_at(const struct rw_core *core, uint32_t index,
+			   struct rw_deployment_row *out);
 int rw_core_deployment_find(const struct rw_core *core, const char *id);
 
 const struct rw_timing *rw_core_timing(const struct rw_core *core);

@@ -21,32 +21,27 @@ enum {
 };
 
 /* The rules of a breaker. `exposure` and `module_failed` come later. */
-enum rw_rule {
-	RW_RULE_NONE = 0,
-	RW_RULE_OFFLINE,
-	RW_RULE_CRASHED,
-	RW_RULE_FAILED,
-	RW_RULE_COUNT
-};
+enum rw_rule { RW_RULE_NONE = 0, RW_RULE_OFFLINE, RW_RULE_CRASHED, RW_RULE_FAILED, RW_RULE_COUNT };
 
 struct rw_limit {
-	bool judged;    /* false: the policy says `none` */
-	uint32_t ppm;   /* opens strictly above this share */
+	bool judged;  /* false: the policy says `none` */
+	uint32_t ppm; /* opens strictly above this share */
 };
 
 struct rw_ring_policy {
 	char name[RW_CORE_NAME_BYTES];
-	uint32_t order;              /* rings are walked by growing order; unique */
-	uint64_t bake_ms;            /* of each step */
-	uint32_t step_count;         /* 1 … RW_CORE_STEPS_MAX */
+	uint32_t order;                       /* rings are walked by growing order; unique */
+	uint64_t bake_ms;                     /* of each step */
+	uint32_t step_count;                  /* 1 … RW_CORE_STEPS_MAX */
 	uint32_t step_ppm[RW_CORE_STEPS_MAX]; /* shares of the ring, growing, last 100 % */
-	uint32_t fleet_share_ppm;    /* what share of the fleet the ring claims to be; 0 = says nothing */
+	uint32_t fleet_share_ppm; /* what share of the fleet the ring claims to be; 0 = says nothing
+				   */
 	uint64_t heartbeat_every_ms; /* 0 = timing.heartbeat_every_ms */
 	struct rw_limit limits[RW_RULE_COUNT];
-	uint32_t least_hosts;        /* failed hosts below which no rule opens; ≥ 1 */
-	uint32_t min_coverage_ppm;   /* (online + suspect) / exposed */
-	uint32_t min_exposed_ppm;    /* exposed / target before the bake runs */
-	uint32_t crash_kinds;        /* bit (1 << kind) of the event kinds that count as a crash */
+	uint32_t least_hosts;      /* failed hosts below which no rule opens; ≥ 1 */
+	uint32_t min_coverage_ppm; /* (online + suspect) / exposed */
+	uint32_t min_exposed_ppm;  /* exposed / target before the bake runs */
+	uint32_t crash_kinds;      /* bit (1 << kind) of the event kinds that count as a crash */
 };
 
 struct rw_timing {
