@@ -353,7 +353,7 @@ int rw_tls_peer_identity(SSL *ssl, enum rw_tls_side own_side, const char *trust_
 			 struct rw_identity *out, char error[RW_TLS_ERROR_BYTES])
 {
 	bool peer_is_host = own_side == RW_TLS_COLLECTOR;
-	struct rw_identity identity;
+	struct rw_identity identity = {0};
 
 	ERR_clear_error();
 	X509 *certificate = SSL_get0_peer_certificate(ssl);

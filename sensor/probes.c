@@ -477,7 +477,7 @@ static int attach_candidate(struct rw_probes *probes, const struct candidate *ca
 static int try_candidate(struct rw_probes *probes, const struct watch *watch,
 			 const struct candidate *candidate, struct rw_probe_coverage *coverage)
 {
-	struct bpf_object *object;
+	struct bpf_object *object = NULL;
 
 	int error = load_candidate(probes, watch, candidate, coverage, &object);
 	if (error != 0)
@@ -589,7 +589,7 @@ static int selftest(struct rw_probes *probes)
 	static const char *const programs[] = {"rw_selftest"};
 	uint64_t ctx[] = {0x72696e6777617463}; /* any number but 0 */
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ctx, .ctx_size_in = sizeof(ctx));
-	struct bpf_object *object;
+	struct bpf_object *object = NULL;
 
 	int error = load_programs(probes, &watch, NULL, programs, 1, &object);
 	if (error != 0)
