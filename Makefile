@@ -17,6 +17,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # The source's commit; an export without git says so.
 REVISION ?= $(shell git -C $(CURDIR) rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
+# bpftool, depmod and mke2fs lie where a plain user's PATH does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 # One short line a step; V=1 shows the commands.
 ifeq ($(V),1)
 say = @:
