@@ -208,7 +208,7 @@ $(BUILD)/vm/ready: tests/vm/fetch-kernels $(wildcard tests/vm/modules/*) | $(BUI
 
 FUZZ_CFLAGS := -std=c17 -D_GNU_SOURCE -I. -I$(BUILD)/gen -g -O1 -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Wno-everything -DRW_REVISION='"fuzz"'
-FUZZ_ROOMS := $(ROOMS_lib) $(ROOMS_proto)
+FUZZ_ROOMS := $(ROOMS_lib) $(ROOMS_proto) sensor/klog.c
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
 	@mkdir -p $(@D)
@@ -219,8 +219,8 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
 $(BUILD)/fuzz/make_corpus: tests/fuzz/make_corpus.c $(BUILD)/asan/proto.a $(BUILD)/asan/lib.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) $(WARNINGS) $(CFLAGS_asan) $(LDFLAGS_asan) -o $@ $^ $(LIBS_proto) $(LIBS_lib)
-$(BUILD)/fuzz/corpus: $(BUILD)/fuzz/make_corpus
-	@rm -rf $@ && $< $@/frame && touch $@
+$(BUILD)/fuzz/corpus: $(BUILD)/fuzz/make_corpus $(wildcard tests/fuzz/seeds/*/*)
+	@rm -rf $@ && $< $@/frame && cp -r tests/fuzz/seeds/. $@ && touch $@
 
 .PHONY: fuzz
 fuzz: $(FUZZERS) $(BUILD)/fuzz/corpus

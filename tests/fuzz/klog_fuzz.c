@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kernel log text to facts. Attackers write to a kernel log: whatever stands
+ * there, a fact's strings end within their arrays and are clean UTF-8, and a
+ * line parsed twice says the same.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/text.h"
+#include "sensor/klog.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void check_text(const char *text, size_t size)
+{
+	size_t length = strnlen(text, size);
+
+	must(length < size);
+	must(rw_text_is_clean(text, length));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct rw_klog_fact fact;
+	struct rw_klog_fact again;
+
+	memset(&fact, 0xa5, sizeof(fact));
+	memset(&again, 0x5a, sizeof(again));
+	rw_klog_parse((const char *)data, size, &fact);
+	rw_klog_parse((const char *)data, size, &again);
+	check_text(fact.comm, sizeof(fact.comm));
+	check_text(fact.symbol, sizeof(fact.symbol));
+	check_text(fact.module, sizeof(fact.module));
+	check_text(fact.text, sizeof(fact.text));
+	must(fact.type == again.type && fact.cpu == again.cpu && fact.pid == again.pid);
+	must(strcmp(fact.symbol, again.symbol) == 0 && strcmp(fact.text, again.text) == 0);
+	return 0;
+}
