@@ -137,7 +137,7 @@ long rw_boot_format(const struct rw_boot_state *s, char *out, size_t size)
 
 /* ---- the decision ------------------------------------------------------------------ */
 
-/* "panic: …" and "forced …" are what the dying boot could still write down. */
+/* "panic: …", "oops: …" and "forced …" are what the dying boot could still write down. */
 static void describe_end(const struct rw_boot_state *old, struct rw_event *e)
 {
 	const char *cause = "unknown";
@@ -146,6 +146,8 @@ static void describe_end(const struct rw_boot_state *old, struct rw_event *e)
 		cause = "panic";
 	else if (strncmp(old->last_words, "forced", 6) == 0)
 		cause = "forced_restart";
+	else if (strncmp(old->last_words, "oops", 4) == 0)
+		cause = "oops";
 	snprintf(e->signature, sizeof(e->signature), "unexpected_reboot:%s", cause);
 	snprintf(e->detail, sizeof(e->detail),
 		 "%s; the boot was last known alive %llu s after its start",

@@ -40,7 +40,7 @@ struct rw_boot_state {
 	char previous_boot_id[RW_BOOT_ID_LENGTH + 1]; /* "" when previous_end is NONE */
 	Ringwatch__V1__BootEnd previous_end;
 	uint64_t log_sequence;                /* of the kernel log, dealt with; UINT64_MAX none */
-	char last_words[RW_BOOT_WORDS_BYTES]; /* "panic: …", "forced reboot by sh"; "" */
+	char last_words[RW_BOOT_WORDS_BYTES]; /* "panic: …", "oops: …", "forced reboot by sh"; "" */
 };
 
 /* The text of the file. 0, or -EINVAL with *what a constant sentence. */

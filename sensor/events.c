@@ -21,6 +21,8 @@ enum {
 	HELD_MAX = 16,
 	PAST_MAX = 64,
 	STORMS_MAX = 32,
+	RECALLED_MAX = 16,
+	DRIFT_PARTS = 5000,    /* 200 ppm: how far the log's clock may have drifted from ours */
 	DETAIL_LATE_MS = 5000, /* a slow console delays what follows a begin */
 	ONE_PANIC_MS = 10000,  /* a machine panics once */
 	PANIC_TEXT_MS = 50,    /* a panic whose hook has no text: the log's line */
@@ -77,6 +79,15 @@ struct storm {
 	struct rw_event *last;
 };
 
+/* What an earlier life has spooled, and how often the log may yet tell it. */
+struct recalled {
+	Ringwatch__V1__Kind kind;
+	uint32_t cpu;
+	uint64_t key;
+	uint64_t boot_ms;
+	uint32_t owed;
+};
+
 struct rw_events {
 	struct rw_events_config config;
 	bool in_bpf[RW_EVENTS_KINDS];
@@ -84,6 +95,8 @@ struct rw_events {
 	struct past past[PAST_MAX];
 	struct block block;
 	struct storm storms[STORMS_MAX];
+	struct recalled recalled[RECALLED_MAX]; /* a ring: the last ones */
+	uint32_t recalled_count;
 	uint64_t log_last;  /* UINT64_MAX: no line yet */
 	uint64_t looked_ms; /* when both sources were last found empty; UINT64_MAX: never */
 };
@@ -818,6 +831,36 @@ static void mark_log(struct held *h, const struct at *at)
 	h->log = true;
 }
 
+void rw_events_recall(struct rw_events *ev, const struct rw_event *e)
+{
+	struct recalled *r = &ev->recalled[ev->recalled_count++ % RECALLED_MAX];
+
+	*r = (struct recalled){.kind = e->kind,
+			       .cpu = e->cpu,
+			       .key = key_of(e),
+			       .boot_ms = e->boot_ms,
+			       .owed = e->count};
+}
+
+/* Whether an earlier life has spooled what this old line begins to tell. */
+static bool was_spooled(struct rw_events *ev, Ringwatch__V1__Kind kind, uint32_t cpu, uint64_t key,
+			const struct at *at)
+{
+	uint64_t slack_ms = at->ms / DRIFT_PARTS + RW_EVENTS_APART_MS;
+
+	for (uint32_t i = 0; at->backlog && i < RECALLED_MAX; i++) {
+		struct recalled *r = &ev->recalled[i];
+		if (r->owed == 0 || r->kind != kind || !same_cpu(r->cpu, cpu) ||
+		    !same_key(r->key, key) || apart(r->boot_ms, at->ms) > slack_ms)
+			continue;
+		/* one load that failed may be told in several lines */
+		if (kind != MODULE)
+			r->owed--;
+		return true;
+	}
+	return false;
+}
+
 /* The block is over: its event waits no longer, or only for BPF. */
 static void close_block(struct rw_events *ev, uint64_t now_ms)
 {
@@ -842,6 +885,10 @@ static void begin_oops(struct rw_events *ev, const struct rw_klog_fact *f, const
 	struct held *h = NULL;
 
 	close_block(ev, at->now.boot_ms);
+	if (was_spooled(ev, OOPS, RW_CPU_UNKNOWN, 0, at)) {
+		open_block(ev, OOPS, NULL);
+		return;
+	}
 	if (!at->backlog)
 		h = find_held(ev, OOPS, RW_CPU_UNKNOWN, 0, at->when, RW_EVENTS_APART_MS,
 			      WANT_BPF | WANT_NO_LOG);
@@ -867,6 +914,10 @@ static void take_warning_line(struct rw_events *ev, const struct rw_klog_fact *f
 			      const struct at *at)
 {
 	close_block(ev, at->now.boot_ms);
+	if (was_spooled(ev, WARNING, f->cpu, hash(f->symbol), at)) {
+		open_block(ev, WARNING, NULL);
+		return;
+	}
 	bool fresh = is_new_warning(ev, f->cpu, f->symbol, at->when, false);
 	struct held *h = find_held(ev, WARNING, f->cpu, hash(f->symbol), at->when,
 				   RW_EVENTS_APART_MS, WANT_BPF | WANT_NO_LOG);
@@ -911,6 +962,8 @@ static void take_module_line(struct rw_events *ev, const struct rw_klog_fact *f,
 
 	module_name(f->module, sizeof(f->module), name, sizeof(name));
 	uint64_t key = hash(name);
+	if (was_spooled(ev, MODULE, RW_CPU_UNKNOWN, key, at))
+		return;
 	struct held *h = find_held(ev, MODULE, RW_CPU_UNKNOWN, key, at->when, ONE_LOAD_MS, 0);
 	if (h != NULL) {
 		mark_log(h, at);

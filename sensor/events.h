@@ -63,6 +63,13 @@ void rw_events_free(struct rw_events *events);
 /* A BPF hook is live for this kind: what the log tells is held a moment for it. */
 void rw_events_set_in_bpf(struct rw_events *events, Ringwatch__V1__Kind kind);
 
+/*
+ * An event of this boot that an earlier life of the sensor has spooled from BPF
+ * alone, shortly before it ended. The log may still tell of it: such lines of
+ * the backlog make no second event. Before the first line.
+ */
+void rw_events_recall(struct rw_events *events, const struct rw_event *event);
+
 /* A BPF record. */
 void rw_events_record(struct rw_events *events, const struct rw_record *record,
 		      struct rw_events_time now);

@@ -47,7 +47,8 @@ enum {
 	BUSY_FOR_MS = 5000,     /* after an event the log position is saved each tick */
 	STOP_CONNECT_MS = 1000, /* at SIGTERM: for a session to come up, */
 	STOP_DRAIN_MS = 2500,   /* and for the spool to be acked, */
-	STOP_FLUSH_MS = 3500,   /* and for the goodbye to leave; systemctl may take 1 s before */
+	STOP_FLUSH_MS = 3500,   /* and for the goodbye to leave; systemctl may take 1.4 s before */
+	RECALL_MS = 2000,       /* a slow console delays the log behind BPF */
 	LOG_ROUNDS = 64,        /* of RW_KMSG_RECORDS_PER_CALL lines a turn */
 };
 
@@ -66,6 +67,7 @@ struct sensor {
 	struct rw_uplink *uplink;
 	bool terminate;
 	bool reload;
+	uint64_t left_off_ms; /* in this boot, by an earlier life; UINT64_MAX: there was none */
 	uint64_t next_alive_ms;
 	uint64_t busy_until_ms;
 	uint64_t unwritten; /* events that the spool could not take */
@@ -231,10 +233,15 @@ static void save_state(struct sensor *s)
 /* False when it could not be kept; said once until it works again. */
 static bool spool(struct sensor *s, struct rw_event *event, uint64_t log_position)
 {
+	uint64_t evicted = rw_spool_evicted(s->spool);
 	int err = rw_spool_append(s->spool, event, log_position);
 
 	if (err != 0) {
-		s->unwritten += event->count;
+		/* what a full spool refuses, it counts; events_lost stands for others,
+		 * that are counted and will be told of again */
+		if (rw_spool_evicted(s->spool) == evicted &&
+		    event->kind != RINGWATCH__V1__KIND__KIND_EVENTS_LOST)
+			s->unwritten += event->count;
 		if (!s->spool_failing)
 			rw_error("event=spool_failed what=append reason=\"%s\"", strerror(-err));
 		s->spool_failing = true;
@@ -284,18 +291,23 @@ static void on_event(void *context, struct rw_event *event, uint64_t log_positio
 {
 	struct sensor *s = context;
 	bool restart = event->kind == RINGWATCH__V1__KIND__KIND_RESTART;
+	bool panic = event->kind == RINGWATCH__V1__KIND__KIND_PANIC;
 
 	/* first what the next boot needs: there may be time for no more */
-	if (restart) {
+	if (restart)
 		take_restart(s, event);
-	} else if (event->kind == RINGWATCH__V1__KIND__KIND_PANIC) {
-		note_last_words(s, event);
-		save_state(s);
-	}
 	bool kept =
 		spool(s, event,
 		      s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) ? log_position : UINT64_MAX);
 	s->busy_until_ms = rw_clock_boot_ms() + BUSY_FOR_MS;
+	if (panic || event->kind == RINGWATCH__V1__KIND__KIND_OOPS) {
+		/* From the spool the next boot knows; so the wire comes before the state. */
+		if (s->uplink != NULL)
+			rw_uplink_run(s->uplink, rw_clock_boot_ms());
+		if (panic)
+			note_last_words(s, event);
+		save_state(s);
+	}
 	if (!kept)
 		return;
 	rw_info("event=spooled kind=%s signature=\"%s\" source=%s count=%u sequence=%llu",
@@ -396,6 +408,22 @@ static void read_sources(struct sensor *s)
 /* ---- start
  * --------------------------------------------------------------------------------------- */
 
+/* A boot that ended soon after a panic or an oops: the spool has its last words. */
+static void take_last_words(void *context, const struct rw_event *e)
+{
+	struct rw_boot_state *old = context;
+	char *words = old->last_words;
+	size_t size = sizeof(old->last_words);
+	bool at_the_end = e->boot_ms + RW_BOOT_ALIVE_EVERY_MS >= old->alive_boot_ms;
+
+	if (strcmp(e->boot_id, old->boot_id) != 0 || !at_the_end)
+		return;
+	if (e->kind == RINGWATCH__V1__KIND__KIND_PANIC)
+		snprintf(words, size, "panic: %.120s", e->detail);
+	else if (e->kind == RINGWATCH__V1__KIND__KIND_OOPS && words[0] == '\0')
+		snprintf(words, size, "oops: %.120s", e->signature + strlen("oops:"));
+}
+
 /* How the last boot ended is spooled before the state moves on; a crash in
  * between finds the event in the spool. */
 static int settle_last_boot(struct sensor *s)
@@ -414,6 +442,10 @@ static int settle_last_boot(struct sensor *s)
 		return fail_state(s->config.state_dir, "boot.state", err);
 	if (err == -EINVAL)
 		rw_warning("event=state_damaged reason=\"%s\"", error);
+	if (err == 0 && strcmp(old.boot_id, boot_id) == 0)
+		s->left_off_ms = old.alive_boot_ms;
+	else if (err == 0)
+		(void)rw_spool_review(s->spool, take_last_words, &old);
 	bool report = rw_boot_decide(err == 0 ? &old : NULL, boot_id, t.boot_ms, t.wall_ms,
 				     &s->state, &event);
 	if (report && !rw_spool_holds(s->spool, event.kind, event.boot_id)) {
@@ -483,6 +515,16 @@ static int settle_coverage(struct sensor *s, const char *no_log)
 	return fail(RW_EXIT_PERMISSION, line);
 }
 
+/* What BPF told just before the sensor was killed, the log may not have told yet. */
+static void recall(void *context, const struct rw_event *e)
+{
+	struct sensor *s = context;
+
+	if (e->source == RINGWATCH__V1__SOURCE__SOURCE_BPF &&
+	    strcmp(e->boot_id, s->state.boot_id) == 0 && e->boot_ms + RECALL_MS >= s->left_off_ms)
+		rw_events_recall(s->events, e);
+}
+
 /* What the log holds already, then BPF. */
 static int open_sources(struct sensor *s)
 {
@@ -494,6 +536,8 @@ static int open_sources(struct sensor *s)
 		rw_warning("event=kernel_log_unreadable path=%s reason=\"%s\"", s->options->kmsg,
 			   no_log);
 	}
+	if (s->left_off_ms != UINT64_MAX)
+		(void)rw_spool_review(s->spool, recall, s);
 	read_log(s);
 	rw_events_flush(s->events, now());
 	if (s->options->tier != RW_PROBES_NONE) {
@@ -707,6 +751,8 @@ static void stop(struct sensor *s)
 		rw_uplink_goodbye(s->uplink, goodbye_of(a.armed), a.back_in_s);
 		run_until(s, begun_ms + STOP_FLUSH_MS, rw_uplink_is_flushed);
 	}
+	/* what came meanwhile waits in the spool */
+	rw_events_flush_all(s->events, now());
 	save_state(s);
 	rw_info("event=stopped goodbye=%s spooled=%u", rw_goodbye_name(goodbye_of(a.armed)),
 		rw_spool_pending(s->spool));
@@ -736,6 +782,7 @@ int rw_sensor_run(const struct rw_sensor_options *options)
 	mallopt(M_ARENA_MAX, 1); /* look-up threads need no heap of their own */
 	s->options = options;
 	s->lock_fd = s->signal_fd = -1;
+	s->left_off_ms = UINT64_MAX;
 	int code = start(s);
 	if (code == RW_EXIT_OK) {
 		rw_sensor_notify("READY=1");

@@ -37,6 +37,7 @@ enum {
 	RECORD_ACK = 2,
 	SEVERITIES = 4, /* by number, 1 … 3 */
 	COMPACT_BYTES = 64 * 1024,
+	MENDED_ACKS_MAX = 64,    /* bad ones in a row */
 	LOST_EVENT_BYTES = 1024, /* more than an events_lost record takes */
 };
 
@@ -254,6 +255,33 @@ static bool is_damaged_at(int fd, uint64_t bad, uint64_t end, struct record *r)
 	return false;
 }
 
+/*
+ * Acks are not synced by themselves: one that is bad may stand before a good
+ * event that is. The good one must stay, and what an ack said may be lost, so
+ * the gap is filled with acks of what is known to be acked.
+ */
+static int mend_acks(struct rw_spool *s, uint64_t bad, uint64_t end, struct record *r)
+{
+	uint64_t gap = 0;
+	int err = -EBADMSG;
+
+	while (err == -EBADMSG && gap < MENDED_ACKS_MAX * sizeof(r->head) && bad + gap < end) {
+		gap += sizeof(r->head);
+		err = read_record(s->fd, bad + gap, end, r);
+	}
+	if (err == 0 && r->head.synced > bad)
+		return -EBADMSG; /* that was durable, so it was no ack */
+	for (uint64_t at = bad; err == 0 && at < bad + gap; at += sizeof(r->head)) {
+		r->head = (struct record_head){
+			.type = RECORD_ACK, .sequence = s->acked, .log_sequence = UINT64_MAX};
+		seal_record(r, 0);
+		err = write_at(s->fd, &r->head, sizeof(r->head), at);
+	}
+	if (err == 0 && fsync(s->fd) != 0)
+		err = -errno;
+	return err;
+}
+
 static void take_mark(struct rw_spool *s, const struct record *r)
 {
 	struct rw_event event;
@@ -277,6 +305,11 @@ static int scan(struct rw_spool *s, uint64_t end, struct record *r)
 		if (err != 0 && err != -EBADMSG)
 			return err;
 		if (err != 0) {
+			err = mend_acks(s, offset, end, r);
+			if (err == 0)
+				continue;
+			if (err != -EBADMSG)
+				return err;
 			if (is_damaged_at(s->fd, offset, end, r))
 				return -EBADMSG;
 			break;
@@ -332,6 +365,8 @@ __attribute__((format(printf, 2, 3))) static void say(char notice[RW_SPOOL_ERROR
 	va_end(args);
 }
 
+static void keep_last_sequence(struct rw_spool *s);
+
 /* 0, -EBADMSG for a damaged file, or another errno. */
 static int open_file(struct rw_spool *s, char notice[RW_SPOOL_ERROR_BYTES])
 {
@@ -362,8 +397,14 @@ static int open_file(struct rw_spool *s, char notice[RW_SPOOL_ERROR_BYTES])
 			return -errno;
 		say(notice, "%s: cut a torn tail of %llu bytes", s->path,
 		    (unsigned long long)st.st_size - s->size);
+		/* If it was damage after all, a collector may know the number that stood
+		 * there, and would take another event under it for the same. */
+		s->last_sequence++;
 	}
-	return count_live(s, r);
+	err = count_live(s, r);
+	if (err == 0 && s->size < (uint64_t)st.st_size)
+		keep_last_sequence(s);
+	return err;
 }
 
 /* spool.damaged-N, the first N that is free. */
@@ -664,6 +705,13 @@ static int rewrite(struct rw_spool *s, struct rewrite *w)
 	return err != 0 ? err : sync_err;
 }
 
+/* Into the head of the file. When it fails, the next event carries it. */
+static void keep_last_sequence(struct rw_spool *s)
+{
+	struct rewrite w = {0};
+	(void)rewrite(s, &w);
+}
+
 /* Gives dead room back when it outweighs the living. */
 static void compact_if_worth_it(struct rw_spool *s)
 {
@@ -817,13 +865,16 @@ int rw_spool_ack(struct rw_spool *s, uint64_t sequence)
 	r->head = (struct record_head){
 		.type = RECORD_ACK, .sequence = sequence, .log_sequence = UINT64_MAX};
 	/* Need not be durable: a lost ack only means that events are sent again. */
-	int err = write_record(s, r, false);
-	if (err != 0)
-		return err;
+	int written = write_record(s, r, false);
 	s->acked = sequence;
-	err = pass_acked(s, r);
-	if (err == 0)
+	int err = pass_acked(s, r);
+	if (err == 0 && written != 0) {
+		/* a full disk: without what is acked the file is smaller */
+		struct rewrite w = {0};
+		err = rewrite(s, &w) == 0 ? 0 : written;
+	} else if (err == 0) {
 		compact_if_worth_it(s);
+	}
 	return err;
 }
 
@@ -854,21 +905,43 @@ int rw_spool_walk(struct rw_spool *s, uint64_t after, rw_spool_fn *fn, void *con
 	return 0;
 }
 
-bool rw_spool_holds(struct rw_spool *s, Ringwatch__V1__Kind kind, const char *boot_id)
+int rw_spool_review(struct rw_spool *s, rw_spool_review_fn *fn, void *context)
 {
 	rw_autofree struct record *r = malloc(sizeof(*r));
 	rw_autofree struct rw_event *event = malloc(sizeof(*event));
 
 	if (r == NULL || event == NULL)
-		return false;
+		return -ENOMEM;
 	for (uint64_t offset = sizeof(struct file_head); offset < s->size;) {
-		if (read_record(s->fd, offset, s->size, r) != 0)
-			return false;
+		int err = read_record(s->fd, offset, s->size, r);
+		if (err != 0)
+			return err == -EBADMSG ? -EIO : err;
 		offset += record_bytes(r);
 		if (r->head.type == RECORD_EVENT &&
-		    rw_event_unpack(r->payload, r->head.length, event) == 0 &&
-		    event->kind == kind && strcmp(event->boot_id, boot_id) == 0)
-			return true;
+		    rw_event_unpack(r->payload, r->head.length, event) == 0)
+			fn(context, event);
 	}
-	return false;
+	return 0;
+}
+
+struct wanted {
+	Ringwatch__V1__Kind kind;
+	const char *boot_id;
+	bool found;
+};
+
+static void look_for(void *context, const struct rw_event *event)
+{
+	struct wanted *w = context;
+
+	if (event->kind == w->kind && strcmp(event->boot_id, w->boot_id) == 0)
+		w->found = true;
+}
+
+bool rw_spool_holds(struct rw_spool *s, Ringwatch__V1__Kind kind, const char *boot_id)
+{
+	struct wanted wanted = {.kind = kind, .boot_id = boot_id};
+
+	(void)rw_spool_review(s, look_for, &wanted); /* what cannot be read is not held */
+	return wanted.found;
 }

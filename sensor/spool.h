@@ -88,6 +88,10 @@ typedef int rw_spool_fn(void *context, uint64_t sequence, const uint8_t *packed,
  */
 int rw_spool_walk(struct rw_spool *spool, uint64_t after, rw_spool_fn *fn, void *context);
 
+/* Called with each event that the file remembers, acked or not, oldest first. */
+typedef void rw_spool_review_fn(void *context, const struct rw_event *event);
+int rw_spool_review(struct rw_spool *spool, rw_spool_review_fn *fn, void *context);
+
 /* Whether an event of this kind about this boot is in the spool, acked or not
  * (as long as the file remembers it). */
 bool rw_spool_holds(struct rw_spool *spool, Ringwatch__V1__Kind kind, const char *boot_id);

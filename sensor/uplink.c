@@ -143,8 +143,6 @@ static void say_unreachable(struct rw_uplink *u, const char *reason, uint64_t no
 /* The next address at once, the next round after a random wait. */
 static void schedule(struct rw_uplink *u, uint64_t now_ms, uint64_t retry_after_ms)
 {
-	if (retry_after_ms > RW_UPLINK_RETRY_AFTER_MOST_MS)
-		retry_after_ms = RW_UPLINK_RETRY_AFTER_MOST_MS;
 	if (retry_after_ms > u->round_retry_ms)
 		u->round_retry_ms = retry_after_ms;
 	u->address++;
@@ -172,6 +170,8 @@ give_up(struct rw_uplink *u, uint64_t now_ms, uint64_t retry_after_ms, const cha
 	va_start(args, fmt);
 	vsnprintf(reason, sizeof(reason), fmt, args);
 	va_end(args);
+	if (retry_after_ms > RW_UPLINK_RETRY_AFTER_MOST_MS)
+		retry_after_ms = RW_UPLINK_RETRY_AFTER_MOST_MS;
 	bool was_ready = u->stage == READY;
 	drop_session(u);
 	if (u->goodbye) {
@@ -728,6 +728,13 @@ static void step(struct rw_uplink *u, uint64_t now_ms)
 		run_handshake(u, now_ms);
 	if (u->stage == HELLO || u->stage == READY)
 		run_session(u, now_ms);
+	if (u->stage == CONNECT && now_ms >= u->next_ms && u->answer != NULL) {
+		/* a name may stand for an address that nothing answers from, and a good one */
+		close(u->fd);
+		u->fd = -1;
+		u->next_ms = now_ms + RW_UPLINK_CONNECT_MS;
+		try_next_answer(u, now_ms);
+	}
 	if (u->stage != IDLE && u->stage != READY && now_ms >= u->next_ms) {
 		static const char *const stages[] = {"", "look-up", "connect", "TLS handshake",
 						     "welcome"};

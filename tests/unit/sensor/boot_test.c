@@ -131,6 +131,10 @@ static void test_last_words(void **state)
 	snprintf(old.last_words, sizeof(old.last_words), "panic: Fatal exception");
 	assert_true(rw_boot_decide(&old, boot_b, 3000, 1700000100000, &fresh, &event));
 	assert_string_equal(event.signature, "unexpected_reboot:panic");
+
+	snprintf(old.last_words, sizeof(old.last_words), "oops: crash_write+0x12:rw_crash");
+	assert_true(rw_boot_decide(&old, boot_b, 3000, 1700000100000, &fresh, &event));
+	assert_string_equal(event.signature, "unexpected_reboot:oops");
 }
 
 static void test_text_both_ways(void **state)

@@ -181,6 +181,16 @@ static void lines(const char *const *texts, size_t count)
 
 #define LINES(texts) lines(texts, sizeof(texts) / sizeof(texts[0]))
 
+static void old_lines(const char *const *texts, size_t count)
+{
+	struct rw_klog_fact fact;
+
+	for (size_t i = 0; i < count; i++) {
+		rw_klog_parse(texts[i], strlen(texts[i]), &fact);
+		rw_events_line(t.events, &fact, t.sequence++, t.now.boot_ms - 3000, true, t.now);
+	}
+}
+
 static const struct rw_event *only_event(void)
 {
 	assert_int_equal(t.seen_count, 1);
@@ -188,6 +198,30 @@ static const struct rw_event *only_event(void)
 }
 
 /* ---- oops ------------------------------------------------------------------ */
+
+/* Killed after BPF's event was spooled and before the log was read: the next
+ * life finds the lines and must not tell of the same oops again, but of another. */
+static void test_restart_tells_nothing_twice(void **state)
+{
+	struct rw_event spooled = {
+		.kind = RINGWATCH__V1__KIND__KIND_OOPS,
+		.source = RINGWATCH__V1__SOURCE__SOURCE_BPF,
+		.boot_ms = t.now.boot_ms - 3010,
+		.cpu = 1,
+		.count = 1,
+	};
+
+	(void)state;
+	rw_events_recall(t.events, &spooled);
+	old_lines(oops_61, sizeof(oops_61) / sizeof(oops_61[0]));
+	flush();
+	assert_int_equal(t.seen_count, 0);
+	assert_int_equal(rw_events_log_position(t.events), t.sequence - 1);
+
+	old_lines(oops_61, sizeof(oops_61) / sizeof(oops_61[0]));
+	flush();
+	assert_string_equal(only_event()->signature, "oops:crash_write+0x12:rw_crash");
+}
 
 static void test_log_alone(void **state)
 {
@@ -726,6 +760,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_log_alone),
+		TEST(test_restart_tells_nothing_twice),
 		TEST(test_612_forms),
 		TEST(test_bpf_leaves_at_once_and_log_confirms),
 		TEST(test_both_at_once_make_one),
