@@ -24,6 +24,11 @@ enum {
 	ORDER_MAX = 1000000,
 };
 
+/* The core does not include the wire. */
+_Static_assert((int)RW_CORE_KIND_UNEXPECTED_REBOOT ==
+		       (int)RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT,
+	       "the core and the wire number the kinds alike");
+
 /* ---- the collector's file ---------------------------------------------------- */
 
 #define TIMING(field, key, least)                                                                  \

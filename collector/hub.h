@@ -11,6 +11,7 @@
 
 #include "collector/core/core.h"
 #include "collector/store/store.h"
+#include "proto/limits.h"
 #include "proto/wire.h"
 
 struct rw_hub;
@@ -46,7 +47,7 @@ struct rw_host_facts {
 		Ringwatch__V1__Kind kind;
 		char hook[161];
 		char reason[161];
-	} coverage[16];
+	} coverage[RW_COVERAGE_MAX];
 };
 /* Only from within an rw_hub_fn. */
 void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_facts *out);

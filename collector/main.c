@@ -51,6 +51,7 @@ struct collector {
 	struct rw_hub *hub;
 	struct rw_ingest *ingest;
 	struct rw_api *api;
+	char trust_domain[RW_TRUST_DOMAIN_MAX + 1];
 	uint64_t watchdog_every_ms, watchdog_last_ms;
 };
 
@@ -163,6 +164,14 @@ static void reload_certificates(struct collector *c)
 	}
 	if (make_context(&loaded->config, &context, &own, error) != 0) {
 		rw_error("event=reload what=certificates result=kept detail=\"%s\"", error);
+		return;
+	}
+	/* Identities are read by it; live sessions were let in by the old one. */
+	if (strcmp(own.trust_domain, c->trust_domain) != 0) {
+		rw_error("event=reload what=certificates result=kept detail=\"the certificate's "
+			 "trust domain is %s, it was %s: that takes a restart\"",
+			 own.trust_domain, c->trust_domain);
+		SSL_CTX_free(context);
 		return;
 	}
 	rw_ingest_set_context(c->ingest, context);
@@ -287,6 +296,7 @@ static int open_ingest(struct collector *c)
 
 	if (err != 0)
 		return fail(err == -EACCES ? RW_EXIT_PERMISSION : RW_EXIT_USAGE, "tls", error);
+	snprintf(c->trust_domain, sizeof(c->trust_domain), "%s", own.trust_domain);
 	const struct rw_ingest_config config = {
 		.name = c->config.name,
 		.listen = c->config.listen.sensors,

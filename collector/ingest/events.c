@@ -6,7 +6,8 @@
  * a batch that comes again in between waits for the same commit.
  *
  * When the store takes no more, the batch is left alone, unacknowledged, and
- * the sensor is asked to pause: it has the events on its disk.
+ * the sensor is asked to pause: it has the events on its disk. The batches that
+ * were on their way behind it are left alone as well, until it comes again.
  */
 #include "collector/ingest/events.h"
 
@@ -182,9 +183,25 @@ static uint64_t take_event(struct rw_session *s, struct rw_host_entry *entry,
 	if (row.over_quota)
 		rw_hub_counters(hub)->events_over_quota++;
 	/* Both in one turn, so in one transaction: an event is never on disk, and
-	 * acknowledged, without what it did to the judgement. */
-	tell_core(s, batch, event);
-	return rw_store_push_event(rw_hub_store(hub), &row);
+	 * acknowledged, without what it did to the judgement. The store first: what
+	 * it refuses comes again, and must not have been judged already. */
+	uint64_t sequence = rw_store_push_event(rw_hub_store(hub), &row);
+	if (sequence != 0)
+		tell_core(s, batch, event);
+	return sequence;
+}
+
+/* Whether the batch leaves out an event that was refused before. */
+static bool skips_refused(const struct rw_spool_mark *mark, const Ringwatch__V1__EventBatch *batch)
+{
+	return mark->refused != 0 && batch->events[0]->sequence > mark->refused;
+}
+
+static void refuse_from(struct rw_session *s, struct rw_spool_mark *mark, uint64_t sequence)
+{
+	if (mark->refused == 0 || sequence < mark->refused)
+		mark->refused = sequence;
+	throttle(s);
 }
 
 static size_t count_new(const Ringwatch__V1__EventBatch *batch, uint64_t received)
@@ -210,20 +227,25 @@ void rw_events_take(struct rw_session *s, const Ringwatch__V1__EventBatch *batch
 				  "event_batch.events.sequence: is above 9223372036854775807", 0);
 		return;
 	}
-	size_t fresh = mark == NULL ? 0 : count_new(batch, mark->received);
-	rw_hub_counters(hub)->events_duplicate += batch->n_events - fresh;
-	if (mark == NULL || !reserve_pending(s->ingest) ||
-	    !rw_store_has_room(rw_hub_store(hub), (uint32_t)fresh)) {
-		throttle(s);
+	if (mark == NULL) {
+		rw_session_drop(s, "internal", "out of memory");
 		return;
 	}
+	size_t fresh = count_new(batch, mark->received);
+	rw_hub_counters(hub)->events_duplicate += batch->n_events - fresh;
+	if (skips_refused(mark, batch) || !reserve_pending(s->ingest) ||
+	    !rw_store_has_room(rw_hub_store(hub), (uint32_t)fresh)) {
+		refuse_from(s, mark, batch->events[0]->sequence);
+		return;
+	}
+	mark->refused = 0;
 	for (size_t i = 0; i < batch->n_events; i++) {
 		const Ringwatch__V1__Event *event = batch->events[i];
 		if (event->sequence <= mark->received)
 			continue;
 		uint64_t sequence = take_event(s, entry, batch, event);
 		if (sequence == 0) {
-			throttle(s);
+			refuse_from(s, mark, event->sequence);
 			break;
 		}
 		mark->received = event->sequence;

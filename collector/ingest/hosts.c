@@ -99,6 +99,12 @@ struct rw_spool_mark *rw_spool_mark_use(struct rw_host_entry *entry, const uint8
 	return mark;
 }
 
+void rw_spool_marks_begin_session(struct rw_host_entry *entry)
+{
+	for (struct rw_spool_mark *mark = entry->marks; mark != NULL; mark = mark->next)
+		mark->refused = 0;
+}
+
 /* ---- quota -------------------------------------------------------------------- */
 
 bool rw_quota_take(struct rw_host_entry *entry, uint64_t burst, uint64_t per_second,

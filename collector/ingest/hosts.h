@@ -21,6 +21,9 @@ struct rw_spool_mark {
 	uint8_t id[16];
 	uint64_t received;
 	uint64_t committed;
+	/* Of this session: the first event that was not taken, 0 if all were. What
+	 * lies behind it is not taken either: an Ack would cover the gap. */
+	uint64_t refused;
 };
 
 struct rw_host_entry {
@@ -42,6 +45,9 @@ struct rw_host_entry *rw_hosts_at(struct rw_hosts *hosts, rw_host_handle host);
 struct rw_spool_mark *rw_spool_mark_find(struct rw_host_entry *entry, const uint8_t id[16]);
 /* Found or made, and moved to the front; NULL: no memory. */
 struct rw_spool_mark *rw_spool_mark_use(struct rw_host_entry *entry, const uint8_t id[16]);
+
+/* A new session sends again whatever is not acknowledged. */
+void rw_spool_marks_begin_session(struct rw_host_entry *entry);
 
 /* Takes one event from the host's quota; false: it is used up. */
 bool rw_quota_take(struct rw_host_entry *entry, uint64_t burst, uint64_t per_second,

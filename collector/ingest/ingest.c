@@ -221,7 +221,7 @@ const char *rw_ingest_address(const struct rw_ingest *ingest)
 
 /* ---- new certificates ------------------------------------------------------------------ */
 
-static bool still_verifies(const struct rw_session *s, char why[RW_TLS_ERROR_BYTES])
+bool rw_session_still_verifies(const struct rw_session *s, char why[RW_TLS_ERROR_BYTES])
 {
 	X509_STORE_CTX *check = X509_STORE_CTX_new();
 	bool good = false;
@@ -254,7 +254,7 @@ void rw_ingest_set_context(struct rw_ingest *ingest, SSL_CTX *context)
 		struct rw_session *s = ingest->lists[lists[i]].head;
 		while (s != NULL) {
 			struct rw_session *next = s->next;
-			if (!still_verifies(s, why))
+			if (!rw_session_still_verifies(s, why))
 				rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_IDENTITY,
 						  why, 0);
 			s = next;

@@ -123,6 +123,7 @@ static void go_live(struct rw_session *s)
 		return;
 	}
 	struct rw_spool_mark *mark = rw_spool_mark_find(entry, hello->spool_id);
+	rw_spool_marks_begin_session(entry);
 	rw_host_said_free(entry->said);
 	entry->said = hello->said;
 	hello->said = NULL;
@@ -145,20 +146,6 @@ static void replace(struct rw_session *older, const char *why)
 	rw_session_close(older);
 }
 
-void rw_session_win(struct rw_session *s)
-{
-	struct rw_session *older = s->rival;
-
-	if (s->state != RW_SESSION_CONTESTING)
-		return;
-	rw_hub_turn_begin(s->ingest->hub);
-	part_rivals(s);
-	if (older != NULL)
-		replace(older, "it did not answer, and its host has booted again");
-	go_live(s);
-	rw_hub_turn_end(s->ingest->hub);
-}
-
 static void contest(struct rw_session *s, struct rw_session *older)
 {
 	if (older->rival != NULL)
@@ -169,6 +156,35 @@ static void contest(struct rw_session *s, struct rw_session *older)
 	s->rival = older;
 	older->rival = s;
 	rw_session_probe(older);
+}
+
+/* Takes the host's place, or asks whoever has it. */
+static void claim(struct rw_session *s)
+{
+	struct rw_session *older = live_session(s);
+
+	if (older != NULL && memcmp(older->boot_id, s->boot_id, sizeof(s->boot_id)) != 0) {
+		contest(s, older);
+		return;
+	}
+	if (older != NULL)
+		replace(older, "its host has connected again");
+	go_live(s);
+}
+
+void rw_session_win(struct rw_session *s)
+{
+	struct rw_session *older = s->rival;
+
+	if (s->state != RW_SESSION_CONTESTING)
+		return;
+	rw_hub_turn_begin(s->ingest->hub);
+	part_rivals(s);
+	if (older != NULL)
+		replace(older, "it did not answer, and its host has booted again");
+	/* When the one that was asked went by itself, another may have come meanwhile. */
+	claim(s);
+	rw_hub_turn_end(s->ingest->hub);
 }
 
 static bool keep_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
@@ -208,14 +224,7 @@ static void take_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 		rw_session_drop(s, "internal", "out of memory");
 		return;
 	}
-	struct rw_session *older = live_session(s);
-	if (older != NULL && memcmp(older->boot_id, s->boot_id, sizeof(s->boot_id)) != 0) {
-		contest(s, older);
-		return;
-	}
-	if (older != NULL)
-		replace(older, "its host has connected again");
-	go_live(s);
+	claim(s);
 }
 
 /* ---- probes ---------------------------------------------------------------------------- */

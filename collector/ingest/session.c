@@ -305,6 +305,11 @@ static void identify(struct rw_session *s)
 		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_IDENTITY, why, 0);
 		return;
 	}
+	/* It began before the certificates were read again, and was checked by the old ones. */
+	if (SSL_get_SSL_CTX(s->ssl) != s->ingest->context && !rw_session_still_verifies(s, why)) {
+		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_IDENTITY, why, 0);
+		return;
+	}
 	_Static_assert(sizeof(s->name) == sizeof(identity.name), "names are equally long");
 	memcpy(s->name, identity.name, sizeof(s->name));
 	memcpy(s->ring, identity.ring, sizeof(s->ring));
@@ -416,6 +421,8 @@ static void receive(struct rw_session *s, const uint8_t *bytes, size_t length)
 	if (s->state == RW_SESSION_HANDSHAKE)
 		shake_hands(s);
 	read_tls(s);
+	/* What a session that ended left unread is nobody's. */
+	rw_scratch_give(s->ingest->scratch, s->ssl, NULL, 0);
 	relist(s);
 	rw_hub_turn_end(hub);
 }

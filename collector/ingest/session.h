@@ -20,6 +20,7 @@
 #include "collector/ingest/scratch.h"
 #include "lib/name.h"
 #include "lib/spiffe.h"
+#include "lib/tls.h"
 #include "proto/wire.h"
 
 enum rw_session_state {
@@ -139,6 +140,11 @@ void rw_session_linger(struct rw_session *session);
 void rw_session_close(struct rw_session *session);
 /* A deadline of the list that it is in has passed. */
 void rw_session_expire(struct rw_session *session);
+
+/* ---- ingest.c ---- */
+
+/* Whether the present certificates and revocation list still let the peer in. */
+bool rw_session_still_verifies(const struct rw_session *session, char why[RW_TLS_ERROR_BYTES]);
 
 /* ---- protocol.c ---- */
 

@@ -100,7 +100,9 @@ static const char *const statements[S_COUNT] = {
 		    "?22,?23)",
 	[S_OVERFLOW_ADD] = "UPDATE events SET count=min(count+?4, 4294967295), received_wall_ms=?5"
 			   " WHERE row_id=(SELECT event_row_id FROM overflows WHERE host=?1 AND "
-			   "kind=?2 AND day=?3)",
+			   "kind=?2 AND day=?3)"
+			   /* row ids come again after a sweep */
+			   " AND host=?1 AND kind=?2 AND signature='" OVER_QUOTA "'",
 	[S_OVERFLOW_NEW] =
 		"INSERT INTO overflows (host, kind, day, event_row_id) VALUES (?1,?2,?3,?4)"
 		" ON CONFLICT (host, kind, day) DO UPDATE SET event_row_id=?4",
