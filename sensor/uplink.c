@@ -428,6 +428,9 @@ static int take_ack(struct rw_uplink *u, uint64_t now_ms, uint64_t sequence)
 		done++;
 	u->batches -= done;
 	memmove(u->batch_ends, u->batch_ends + done, u->batches * sizeof(u->batch_ends[0]));
+	/* Behind a Throttle: it had taken more than it seemed. */
+	if (u->sent_sequence < rw_spool_acked(u->config.spool))
+		u->sent_sequence = rw_spool_acked(u->config.spool);
 	u->ack_deadline_ms = now_ms + RW_UPLINK_ACK_MS;
 	return GO_ON;
 }
@@ -502,6 +505,9 @@ static int take_ready(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V1_
 	case RINGWATCH__V1__FRAME__BODY_THROTTLE:
 		u->throttled_until_ms =
 			now_ms + clamp(frame->throttle->pause_ms, 0, RW_UPLINK_RETRY_AFTER_MOST_MS);
+		/* It has left alone what is on its way: all that is not acked comes again. */
+		u->sent_sequence = rw_spool_acked(u->config.spool);
+		u->batches = 0;
 		return GO_ON;
 	default:
 		return end_session(u, 0, "the collector sent a frame out of turn");

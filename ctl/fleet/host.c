@@ -213,6 +213,8 @@ static void send_batch(struct rw_fleet_host *host, uint64_t now_ms)
 	shared->counters.events_sent += last - host->spool.acked;
 	shared->counters.batches++;
 	host->spool.sent = last;
+	if (host->spool.sent_most < last)
+		host->spool.sent_most = last;
 }
 
 static int add_event(struct rw_fleet_host *host, const struct rw_fleet_event *event)
@@ -285,6 +287,8 @@ static void dribble(struct rw_fleet_host *host, uint64_t now_ms)
 	free(host->dribble);
 	host->dribble = NULL;
 	host->spool.sent = host->dribble_sequence;
+	if (host->spool.sent_most < host->spool.sent)
+		host->spool.sent_most = host->spool.sent;
 	host->sent++;
 	shared->counters.events_sent++;
 	shared->counters.dribbles_ended++;
@@ -483,7 +487,7 @@ static void on_ack(struct rw_fleet_host *host, const Ringwatch__V1__Ack *ack, ui
 	shared->counters.acks++;
 	if (ack->spool_id.len != sizeof(host->spool.id) ||
 	    memcmp(ack->spool_id.data, host->spool.id, sizeof(host->spool.id)) != 0 ||
-	    ack->sequence > host->spool.sent ||
+	    ack->sequence > host->spool.sent_most ||
 	    rw_fleet_spool_ack(&host->spool, ack->sequence) != 0) {
 		shared->counters.bad_acks++;
 		remember(shared, host->name, "an Ack for what was not sent");
@@ -536,6 +540,8 @@ static void take_frame(struct rw_fleet_host *host, const Ringwatch__V1__Frame *f
 	case RINGWATCH__V1__FRAME__BODY_THROTTLE:
 		host->shared->counters.throttles++;
 		host->paused_until_ms = now_ms + frame->throttle->pause_ms;
+		/* What is on its way was left alone: it comes again. */
+		host->spool.sent = host->spool.acked;
 		break;
 	default:
 		host->shared->counters.bad_frames++;

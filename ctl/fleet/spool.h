@@ -29,6 +29,7 @@ struct rw_fleet_spool {
 	uint64_t last;                 /* sequence of the newest event; 0: none yet */
 	uint64_t acked;                /* everything up to here */
 	uint64_t sent;                 /* in this session, up to here; acked or more */
+	uint64_t sent_most;            /* ever: sent goes back when a collector refuses */
 	struct rw_fleet_event *events; /* those above `acked`, a ring buffer */
 	size_t first;
 	size_t count;

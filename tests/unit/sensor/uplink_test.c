@@ -37,6 +37,7 @@ enum manner {
 	STANDBY,      /* rejects */
 	ACK_TOO_HIGH, /* has more than the spool ever gave */
 	NONSENSE,     /* a frame that no collector sends */
+	REFUSE_ONCE,  /* answers the first batch with Throttle: it takes none now */
 };
 
 struct server {
@@ -66,6 +67,7 @@ struct session {
 	SSL *ssl;
 	struct rw_arena *arena;
 	bool over;
+	bool refused;
 };
 
 static char folder[64];
@@ -138,6 +140,18 @@ static void probe(struct session *s)
 	reply(s, &frame);
 }
 
+static void throttle(struct session *s)
+{
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__Throttle m = RINGWATCH__V1__THROTTLE__INIT;
+
+	m.pause_ms = 20;
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_THROTTLE;
+	frame.throttle = &m;
+	s->refused = true;
+	reply(s, &frame);
+}
+
 static void take_hello(struct session *s, const Ringwatch__V1__Hello *m)
 {
 	struct server *v = s->server;
@@ -186,6 +200,8 @@ static int take_frame(void *context, const uint8_t *message, size_t length)
 			frame->event_batch->events[frame->event_batch->n_events - 1]->sequence;
 		if (s->manner == DROP_BATCH)
 			s->over = true;
+		else if (s->manner == REFUSE_ONCE && !s->refused)
+			throttle(s);
 		else
 			ack(s, frame->event_batch);
 		break;
@@ -472,6 +488,20 @@ static void test_unacked_is_sent_again(void **state)
 	assert_int_equal(v->events, 6);
 }
 
+/* The batch was left alone: it comes again after the pause, in the same session. */
+static void test_refused_is_sent_again(void **state)
+{
+	struct server *v = &servers[0];
+
+	(void)state;
+	start_server(v, &ca, &collector_identity, REFUSE_ONCE, REFUSE_ONCE);
+	start_uplink();
+	add_events(3);
+	run_until_drained();
+	assert_int_equal(v->hellos, 1);
+	assert_int_equal(v->events, 6);
+}
+
 static void test_standby_sends_to_the_next(void **state)
 {
 	(void)state;
@@ -571,13 +601,10 @@ static void test_nobody_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_events_leave_with_their_ack),
-		TEST(test_unacked_is_sent_again),
-		TEST(test_standby_sends_to_the_next),
-		TEST(test_spool_put_back_is_renewed),
-		TEST(test_foreign_ca_gets_nothing),
-		TEST(test_nonsense_ends_the_session),
-		TEST(test_nobody_there),
+		TEST(test_events_leave_with_their_ack), TEST(test_unacked_is_sent_again),
+		TEST(test_refused_is_sent_again),       TEST(test_standby_sends_to_the_next),
+		TEST(test_spool_put_back_is_renewed),   TEST(test_foreign_ca_gets_nothing),
+		TEST(test_nonsense_ends_the_session),   TEST(test_nobody_there),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
