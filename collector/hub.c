@@ -299,20 +299,6 @@ static void take_store_news(uv_async_t *async)
 
 /* ---- calls from other threads ---------------------------------------------------------------- */
 
-static struct timespec monotonic_in(uint64_t ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += (time_t)(ms / 1000);
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
 /* With the lock held. */
 static void unqueue(struct rw_hub *hub, struct call *call)
 {
@@ -331,7 +317,7 @@ static void unqueue(struct rw_hub *hub, struct call *call)
 int rw_hub_call(struct rw_hub *hub, rw_hub_fn *fn, void *context)
 {
 	struct call call = {.fn = fn, .context = context};
-	struct timespec until = monotonic_in(CALL_MS);
+	struct timespec until = rw_clock_monotonic_in(CALL_MS);
 
 	pthread_mutex_lock(&hub->lock);
 	if (hub->shut) {
@@ -384,7 +370,7 @@ static void run_calls(uv_async_t *async)
 
 int rw_hub_wait_committed(struct rw_hub *hub, uint64_t sequence)
 {
-	struct timespec until = monotonic_in(COMMIT_MS);
+	struct timespec until = rw_clock_monotonic_in(COMMIT_MS);
 	int status = 0;
 
 	pthread_mutex_lock(&hub->lock);

@@ -28,6 +28,20 @@ uint64_t rw_clock_wall_ms(void)
 	return read_clock_ns(CLOCK_REALTIME) / 1000000u;
 }
 
+struct timespec rw_clock_monotonic_in(uint64_t ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += (time_t)(ms / 1000);
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return at;
+}
+
 char *rw_clock_format_wall(uint64_t wall_ms, char out[RW_TIME_TEXT_BYTES])
 {
 	struct tm tm;

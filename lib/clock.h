@@ -9,10 +9,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 uint64_t rw_clock_boot_ms(void);
 uint64_t rw_clock_boot_ns(void);
 uint64_t rw_clock_wall_ms(void);
+
+/* A moment of CLOCK_MONOTONIC, `ms` from now: the deadline of a timed wait. */
+struct timespec rw_clock_monotonic_in(uint64_t ms);
 
 enum { RW_TIME_TEXT_BYTES = 32 };
 /* RFC 3339 UTC with milliseconds, "2024-07-19T04:09:00.000Z"; "" for 0, which

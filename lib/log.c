@@ -47,6 +47,26 @@ static const char *level_name(enum rw_log_level level)
 	return "info";
 }
 
+char *rw_log_quoted(const char *text, char out[RW_LOG_QUOTED_BYTES])
+{
+	size_t used = 0;
+
+	out[used++] = '"';
+	for (; *text != '\0' && used + 6 <= RW_LOG_QUOTED_BYTES; text++) {
+		const char *escaped = *text == '"' ? "\\x22" : *text == '\\' ? "\\x5c" : NULL;
+
+		if (escaped == NULL) {
+			out[used++] = *text;
+			continue;
+		}
+		memcpy(out + used, escaped, 4);
+		used += 4;
+	}
+	out[used++] = '"';
+	out[used] = '\0';
+	return out;
+}
+
 void rw_log(enum rw_log_level level, const char *fmt, ...)
 {
 	char text[1024];

@@ -24,6 +24,11 @@ int rw_log_parse_level(const char *name, enum rw_log_level *out);
 
 __attribute__((format(printf, 2, 3))) void rw_log(enum rw_log_level level, const char *fmt, ...);
 
+enum { RW_LOG_QUOTED_BYTES = 512 };
+/* A value from outside as one quoted field: `"` and `\` in it come out as \xNN, so
+ * that it cannot end its field and begin another. Returns `out`. */
+char *rw_log_quoted(const char *text, char out[RW_LOG_QUOTED_BYTES]);
+
 #define rw_error(...) rw_log(RW_LOG_ERROR, __VA_ARGS__)
 #define rw_warning(...) rw_log(RW_LOG_WARNING, __VA_ARGS__)
 #define rw_info(...) rw_log(RW_LOG_INFO, __VA_ARGS__)

@@ -310,9 +310,10 @@ static void on_event(void *context, struct rw_event *event, uint64_t log_positio
 	}
 	if (!kept)
 		return;
-	rw_info("event=spooled kind=%s signature=\"%s\" source=%s count=%u sequence=%llu",
-		rw_kind_name(event->kind), event->signature, rw_source_name(event->source),
-		event->count, (unsigned long long)event->sequence);
+	char signature[RW_LOG_QUOTED_BYTES];
+	rw_info("event=spooled kind=%s signature=%s source=%s count=%u sequence=%llu",
+		rw_kind_name(event->kind), rw_log_quoted(event->signature, signature),
+		rw_source_name(event->source), event->count, (unsigned long long)event->sequence);
 }
 
 static void fill_own_event(const struct sensor *s, struct rw_event *e, const char *signature)
@@ -452,8 +453,11 @@ static int settle_last_boot(struct sensor *s)
 		err = rw_spool_append(s->spool, &event, UINT64_MAX);
 		if (err != 0)
 			return fail_state(s->config.state_dir, "spool", err);
-		rw_info("event=spooled kind=%s signature=\"%s\" detail=\"%s\"",
-			rw_kind_name(event.kind), event.signature, event.detail);
+		char signature[RW_LOG_QUOTED_BYTES];
+		char detail[RW_LOG_QUOTED_BYTES];
+		rw_info("event=spooled kind=%s signature=%s detail=%s", rw_kind_name(event.kind),
+			rw_log_quoted(event.signature, signature),
+			rw_log_quoted(event.detail, detail));
 	}
 	const struct rw_spool_log_mark *mark = rw_spool_log_mark(s->spool);
 	if (mark->sequence != UINT64_MAX && strcmp(mark->boot_id, boot_id) == 0 &&

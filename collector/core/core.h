@@ -254,7 +254,7 @@ const char *rw_core_blind_reason(const struct rw_core *core, struct rw_now now);
 
 /* ---- acts of people and rollout systems --------------------------------- */
 
-enum rw_reason { /* SIGNAL's closed list, in its order */
+enum rw_reason { /* docs/signal.md's closed list, in its order */
 		 RW_REASON_UNKNOWN_DEPLOYMENT,
 		 RW_REASON_UNKNOWN_RING,
 		 RW_REASON_WITHDRAWN,

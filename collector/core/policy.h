@@ -58,7 +58,7 @@ struct rw_policy {
 	struct rw_ring_policy rings[RW_CORE_RINGS_MAX]; /* sorted by order */
 };
 
-/* SIGNAL's defaults: 5 s, 12 s, 30 s, 10 min, 24 h. */
+/* docs/signal.md's defaults: 5 s, 12 s, 30 s, 10 min, 24 h. */
 struct rw_timing rw_timing_defaults(void);
 
 /*

@@ -142,24 +142,10 @@ static struct operation *take_batch(struct rw_store *store)
 	return first;
 }
 
-static struct timespec monotonic_in(uint64_t ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += (time_t)(ms / 1000);
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
 /* With the lock held: sleeps, but not through a stop. */
 static void pause_ms(struct rw_store *store, uint64_t ms)
 {
-	struct timespec until = monotonic_in(ms);
+	struct timespec until = rw_clock_monotonic_in(ms);
 
 	while (!store->stopping &&
 	       pthread_cond_timedwait(&store->wake, &store->lock, &until) != ETIMEDOUT)
@@ -236,7 +222,7 @@ static void *run_writer(void *context)
 {
 	struct rw_store *store = context;
 	uint64_t cursor = 0;
-	struct timespec next_sweep = monotonic_in(RETRY_MS);
+	struct timespec next_sweep = rw_clock_monotonic_in(RETRY_MS);
 
 	pthread_mutex_lock(&store->lock);
 	for (;;) {
@@ -257,7 +243,7 @@ static void *run_writer(void *context)
 		if (store->stopping)
 			break;
 		if (pthread_cond_timedwait(&store->wake, &store->lock, &next_sweep) == ETIMEDOUT)
-			next_sweep = monotonic_in(sweep(store, &cursor));
+			next_sweep = rw_clock_monotonic_in(sweep(store, &cursor));
 	}
 	pthread_mutex_unlock(&store->lock);
 	return NULL;
