@@ -125,11 +125,14 @@ static void log_breaker(const struct rw_verdict *v)
 		 "at_risk=%llu",
 		 v->deployment, v->ring, rw_rule_name(v->rule), rw_grade_name(v->grade),
 		 (unsigned long long)v->failed, (unsigned long long)v->at_risk);
-	for (uint32_t i = 0; i < v->evidence_count && i < EVIDENCE_LOGGED; i++)
+	for (uint32_t i = 0; i < v->evidence_count && i < EVIDENCE_LOGGED; i++) {
+		char signature[RW_LOG_QUOTED_BYTES]; /* a host's words */
+
 		rw_error("event=breaker_evidence deployment=%s ring=%s host=%s kind=%s "
-			 "signature=\"%s\" id=%s",
+			 "signature=%s id=%s",
 			 v->deployment, v->ring, v->evidence[i].host, v->evidence[i].kind,
-			 v->evidence[i].signature, v->evidence[i].event);
+			 rw_log_quoted(v->evidence[i].signature, signature), v->evidence[i].event);
+	}
 }
 
 static void audit_breaker(struct rw_hub *hub, const struct rw_verdict *v)
@@ -153,7 +156,8 @@ static void audit_breaker(struct rw_hub *hub, const struct rw_verdict *v)
 		.subject = subject,
 		.detail = detail,
 	};
-	(void)rw_store_push_audit(hub->store, &row);
+	if (rw_store_push_audit(hub->store, &row) == 0)
+		rw_error("event=audit_lost what=breaker_opened %s", subject);
 }
 
 /* At the end of the turn, when the evidence stands too. */
