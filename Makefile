@@ -53,26 +53,28 @@ VARIANTS := release asan tsan
 
 ROOMS_lib := $(wildcard lib/*.c)
 ROOMS_proto := $(wildcard proto/*.c)
+ROOMS_events := $(wildcard lib/events/*.c)
 ROOMS_sensor := $(filter-out sensor/main.c,$(wildcard sensor/*.c))
 ROOMS_core := $(wildcard collector/core/*.c)
 ROOMS_collector := $(filter-out collector/main.c,$(wildcard collector/*.c collector/ingest/*.c \
 	collector/store/*.c collector/api/*.c))
 ROOMS_ctl := $(filter-out ctl/main.c,$(wildcard ctl/*.c))
 ROOMS_fleet := $(filter-out ctl/fleet/main.c,$(wildcard ctl/fleet/*.c))
-ROOMS := lib proto sensor core collector ctl fleet
+ROOMS := lib proto events sensor core collector ctl fleet
 
 PROGRAMS := ringwatch-sensor ringwatch-collector ringwatch ringwatch-fleet
 MAIN_ringwatch-sensor := sensor/main.c
 MAIN_ringwatch-collector := collector/main.c
 MAIN_ringwatch := ctl/main.c
 MAIN_ringwatch-fleet := ctl/fleet/main.c
-NEEDS_ringwatch-sensor := sensor proto lib
-NEEDS_ringwatch-collector := collector core proto lib
-NEEDS_ringwatch := ctl proto lib
+NEEDS_ringwatch-sensor := sensor events proto lib
+NEEDS_ringwatch-collector := collector core events proto lib
+NEEDS_ringwatch := ctl events proto lib
 NEEDS_ringwatch-fleet := fleet proto lib
 LIBS_lib := -lyaml -lssl -lcrypto
 LIBS_proto := -lprotobuf-c
-LIBS_sensor := -lbpf -lelf -lz
+LIBS_events := -lz
+LIBS_sensor := -lbpf -lelf -lz -lseccomp -lcap-ng
 LIBS_core := -lm
 LIBS_collector := -luv -lsqlite3 -lmicrohttpd -ljansson
 LIBS_ctl := -lcurl -ljansson
@@ -166,7 +168,8 @@ $(BUILD)/revision: force
 UNIT_TESTS := $(UNIT_SOURCES:tests/%.c=$(BUILD)/asan/tests/%)
 # What runs in more than one thread, once more under the thread sanitizer.
 TSAN_TESTS := $(patsubst tests/%.c,$(BUILD)/tsan/tests/%,$(wildcard tests/unit/collector/*_test.c) \
-	$(patsubst %,tests/unit/collector/api/%_test.c,http read act deadlines))
+	$(patsubst %,tests/unit/collector/api/%_test.c,http read act deadlines) \
+	$(patsubst %,tests/unit/sensor/%_test.c,keeper uplink))
 E2E_TESTS := $(sort $(wildcard tests/e2e/*_test.py))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS ?= 60
@@ -208,12 +211,16 @@ $(BUILD)/vm/ready: tests/vm/fetch-kernels $(wildcard tests/vm/modules/*) | $(BUI
 
 FUZZ_CFLAGS := -std=c17 -D_GNU_SOURCE -I. -I$(BUILD)/gen -g -O1 -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Wno-everything -DRW_REVISION='"fuzz"'
-FUZZ_ROOMS := $(ROOMS_lib) $(ROOMS_proto) sensor/klog.c
+FUZZ_ROOMS := $(ROOMS_lib) $(ROOMS_proto) $(ROOMS_events)
+FUZZ_EXTRA_spool := sensor/spool.c sensor/evict.c sensor/pack.c
+FUZZ_EXTRA_pstore := sensor/dump.c sensor/crashes.c
 
+$(BUILD)/fuzz/spool_fuzz: $(FUZZ_EXTRA_spool)
+$(BUILD)/fuzz/pstore_fuzz: $(FUZZ_EXTRA_pstore)
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
 	@mkdir -p $(@D)
 	$(say) FUZZ $<
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_ROOMS) $(BUILD)/gen/proto/ringwatch.pb-c.c $(LIBS_lib) $(LIBS_proto)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_ROOMS) $(FUZZ_EXTRA_$(*:_fuzz=)) $(BUILD)/gen/proto/ringwatch.pb-c.c $(LIBS_lib) $(LIBS_proto) $(LIBS_events)
 
 # Seeds: right frames of every message, and each kind of wrong one.
 $(BUILD)/fuzz/make_corpus: tests/fuzz/make_corpus.c $(BUILD)/asan/proto.a $(BUILD)/asan/lib.a
@@ -235,7 +242,7 @@ run: all $(BUILD)/deps/run
 demo: all $(BUILD)/vm/ready
 	@deploy/demo
 
-bench: all $(BUILD)/vm/ready $(BUILD)/deps/test $(BUILD)/bench/core_bench $(BUILD)/bench/tls_client
+bench: all $(BUILD)/vm/ready $(BUILD)/deps/test $(BUILD)/bench/core_bench $(BUILD)/bench/tls_client $(BUILD)/bench/syscalls
 	@tests/bench/run
 
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/release/core.a $(BUILD)/release/proto.a $(BUILD)/release/lib.a
@@ -248,7 +255,7 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/release/core.a $(BUILD)/release/proto
 OUR_SOURCES := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 LINTED := $(filter-out bpf/% tests/%,$(filter %.c,$(OUR_SOURCES)))
 SCRIPTS := .ci/run deploy/run deploy/install-packages tests/house tests/reproducible tests/fuzz/run \
-	tests/vm/fetch-kernels
+	tests/vm/fetch-kernels tests/bench/fetch-rivals
 
 # Off: what -Wconversion does better, and what does not know cleanup attributes.
 TIDY_CHECKS := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result,-clang-analyzer-unix.Malloc,-clang-analyzer-optin.performance.Padding,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
@@ -269,6 +276,7 @@ check: $(BUILD)/deps/check $(GENERATED)
 # ---- installing -----------------------------------------------------------
 
 SYSTEMD_DIR ?= /lib/systemd/system
+SYSUSERS_DIR ?= /usr/lib/sysusers.d
 .PHONY: install
 install: all
 	install -D -m 755 $(BUILD)/ringwatch-sensor $(DESTDIR)$(PREFIX)/sbin/ringwatch-sensor
@@ -280,6 +288,7 @@ install: all
 		sed 's,@PREFIX@,$(PREFIX),g' deploy/systemd/$$unit.service > $(DESTDIR)$(SYSTEMD_DIR)/$$unit.service && \
 		chmod 644 $(DESTDIR)$(SYSTEMD_DIR)/$$unit.service || exit 1; \
 	done
+	install -D -m 644 deploy/systemd/ringwatch.sysusers $(DESTDIR)$(SYSUSERS_DIR)/ringwatch.conf
 	for page in docs/man/*; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
 	done

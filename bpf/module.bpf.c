@@ -14,16 +14,23 @@
  * file tells.
  *
  * An init that oopses never returns; its attempt stays until LRU drops it.
+ *
+ * Some loaders hand over a compressed file as it is, are told that it is no
+ * module, unpack it and try again: the first of the two tells nothing. A loader
+ * that asks the kernel to unpack (flag 4) means it.
  */
 #include "bpf/common.bpf.h"
 
 enum {
 	ERRNO_BUSY = 16,
+	ERRNO_NOEXEC = 8,
 	ERRNO_EXIST = 17,
 	ERRNO_MAX = 4095,
 	FILE_NAME = 56,
 	MODULE_NAME = 56, /* MODULE_NAME_LEN on 64-bit */
 	ATTEMPTS = 128,
+	INIT_COMPRESSED_FILE = 4,
+	SUFFIX = 4, /* ".xz" and its NUL, ".zst" */
 };
 #define SAME_ACT_NS 1000000000ULL
 
@@ -49,6 +56,7 @@ struct module {
 
 enum kernel_read_file_id {
 	READING_MODULE = 2,
+	READING_MODULE_COMPRESSED = 8, /* newer kernels, for files that they unpack */
 };
 
 struct attempt {
@@ -142,9 +150,26 @@ static __always_inline bool is_retry(const struct attempt *attempt, __s32 error,
 	       now - attempt->last_ns < SAME_ACT_NS;
 }
 
-/* A system call returns. Without an attempt it was refused before it began, or
- * shared another's result. */
-static __always_inline void load_ends(long result)
+static __always_inline bool is_compressed(const struct attempt *attempt)
+{
+	for (__u32 i = 0; i + SUFFIX < FILE_NAME; i++) {
+		const char *at = &attempt->file[i];
+
+		if (at[0] != '.')
+			continue;
+		if ((at[1] == 'x' || at[1] == 'g') && at[2] == 'z' && at[3] == '\0')
+			return true;
+		if (at[1] == 'z' && at[2] == 's' && at[3] == 't' && at[4] == '\0')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A system call returns. Without an attempt it was refused before it began, or
+ * shared another's result.
+ */
+static __always_inline void load_ends(long result, bool handed_over_packed)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct attempt *attempt = bpf_map_lookup_elem(&attempts, &thread);
@@ -157,6 +182,11 @@ static __always_inline void load_ends(long result)
 		bpf_map_delete_elem(&attempts, &thread);
 		return;
 	}
+	if (handed_over_packed && error == -ERRNO_NOEXEC && !attempt->from_memory &&
+	    is_compressed(attempt)) {
+		bpf_map_delete_elem(&attempts, &thread);
+		return;
+	}
 	if (error != -ERRNO_EXIST && error != -ERRNO_BUSY && !is_retry(attempt, error, now))
 		attempt_tell(attempt, error);
 	attempt->stage = 0;
@@ -166,7 +196,10 @@ static __always_inline void load_ends(long result)
 
 static __always_inline bool is_module(__u32 id)
 {
-	return id == bpf_core_enum_value(enum kernel_read_file_id, READING_MODULE);
+	if (id == bpf_core_enum_value(enum kernel_read_file_id, READING_MODULE))
+		return true;
+	return bpf_core_enum_value_exists(enum kernel_read_file_id, READING_MODULE_COMPRESSED) &&
+	       id == bpf_core_enum_value(enum kernel_read_file_id, READING_MODULE_COMPRESSED);
 }
 
 SEC("fentry/security_kernel_read_file")
@@ -194,14 +227,14 @@ int BPF_PROG(rw_module_init, struct module *module)
 SEC("fexit/__x64_sys_finit_module")
 int BPF_PROG(rw_module_file_ends, const struct pt_regs *regs, long result)
 {
-	load_ends(result);
+	load_ends(result, !(regs->dx & INIT_COMPRESSED_FILE));
 	return 0;
 }
 
 SEC("fexit/__x64_sys_init_module")
 int BPF_PROG(rw_module_memory_ends, const struct pt_regs *regs, long result)
 {
-	load_ends(result);
+	load_ends(result, false);
 	return 0;
 }
 
@@ -232,13 +265,13 @@ int BPF_KPROBE(rw_kprobe_module_init, struct module *module)
 SEC("kretprobe/__x64_sys_finit_module")
 int BPF_KRETPROBE(rw_kretprobe_module_file_ends, long result)
 {
-	load_ends(result);
+	load_ends(result, false);
 	return 0;
 }
 
 SEC("kretprobe/__x64_sys_init_module")
 int BPF_KRETPROBE(rw_kretprobe_module_memory_ends, long result)
 {
-	load_ends(result);
+	load_ends(result, false);
 	return 0;
 }

@@ -11,7 +11,8 @@
  * All three pass __die_body, which takes the registers, but a compiler may build
  * that into its callers: Debian's 6.12 does, and a hook on it attaches and never
  * fires. A call from one source file into another stays a call: those of die,
- * die_addr and __die, and of page_fault_oops for kprobes, which __die refuses.
+ * die_addr and __die; so does page_fault_oops, the only one that has the address
+ * of the access, where the kernel has it (5.11).
  * What lies before oops_enter (die and die_addr always; page_fault_oops, which
  * also runs for faults that KFENCE handles and nobody dies of) sets aside what
  * it saw, and oops_enter tells it. What lies behind tells at once, unless it has
@@ -19,12 +20,17 @@
  */
 #include "bpf/common.bpf.h"
 
-const char page_fault[] = "Oops"; /* what page_fault_oops hands to __die */
+/* A fault's way from what sets it aside to oops_enter takes microseconds. */
+#define ROUTE_NS 1000000000ULL
 
 struct route {
 	__u64 ip;
+	__u64 sp;
 	__u64 code;
-	__u64 told;
+	__u64 address; /* that was accessed */
+	__u64 seen_ns;
+	__u32 has_address;
+	__u32 told;
 	char what[96]; /* "general protection fault, probably for non-canonical address 0x…" */
 };
 
@@ -32,19 +38,38 @@ struct route {
  * was no oops leaves its entry behind. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 64);
+	__uint(max_entries, 32);
 	__type(key, __u64);
 	__type(value, struct route);
 } routes SEC(".maps");
 
-static __always_inline void remember(const struct route *route)
+static __always_inline void remember(struct route *route)
 {
 	__u64 task = bpf_get_current_task();
 
+	route->seen_ns = bpf_ktime_get_boot_ns();
 	bpf_map_update_elem(&routes, &task, route, BPF_ANY);
 }
 
-static __always_inline void tell_detail(void *ctx, const struct route *route)
+/*
+ * A jump to nowhere ends the stack: no unwinder goes past an address that is no
+ * code. But it was a call, and what it would have returned to lies where the
+ * stack pointer points. Needs a probe read.
+ */
+static __always_inline void take_caller(struct rw_record *record, const struct route *route)
+{
+	__u64 caller = 0;
+
+	if (!rw_has_snprintf() || !rw_is_nowhere(record) || route->sp == 0)
+		return;
+	if (bpf_probe_read_kernel(&caller, sizeof(caller), (void *)route->sp) != 0 || caller == 0)
+		return;
+	record->frames[0] = caller;
+	record->frame_count = 1;
+	rw_name_frames(record, false);
+}
+
+static __always_inline void tell_detail(void *ctx, const struct route *route, bool may_read)
 {
 	struct rw_record *record = rw_record_begin(RW_RECORD_OOPS_DETAIL);
 
@@ -52,12 +77,16 @@ static __always_inline void tell_detail(void *ctx, const struct route *route)
 		return;
 	record->ip = route->ip;
 	record->value = route->code;
+	record->more[0] = route->address;
+	record->more[1] = route->has_address;
 	__builtin_memcpy(record->text, route->what, sizeof(route->what));
 	rw_take_stack_at_ip(record, ctx);
+	if (may_read)
+		take_caller(record, route);
 	rw_record_submit(record);
 }
 
-static __always_inline void begin(void *ctx)
+static __always_inline void begin(void *ctx, bool may_read)
 {
 	__u64 task = bpf_get_current_task();
 	struct rw_record *record = rw_record_begin(RW_RECORD_OOPS_BEGIN);
@@ -68,11 +97,13 @@ static __always_inline void begin(void *ctx)
 	route = bpf_map_lookup_elem(&routes, &task);
 	if (!route)
 		return;
-	if (route->told) { /* of an oops that this task, or one at its address, had before */
+	/* of an oops that this task, or one at its address, had before; or of a fault
+	 * that was none */
+	if (route->told || bpf_ktime_get_boot_ns() - route->seen_ns > ROUTE_NS) {
 		bpf_map_delete_elem(&routes, &task);
 		return;
 	}
-	tell_detail(ctx, route);
+	tell_detail(ctx, route, may_read);
 	route->told = 1;
 }
 
@@ -86,19 +117,77 @@ static __always_inline void survived(int signal)
 	rw_record_submit(record);
 }
 
+static __always_inline void set_address(struct route *route, __u64 address)
+{
+	route->address = address;
+	route->has_address = 1;
+}
+
+/* A stack overflow announces its address just before it dies. */
+static __always_inline void take_announced_address(struct route *route)
+{
+	__u64 task = bpf_get_current_task();
+	struct route *announced = bpf_map_lookup_elem(&routes, &task);
+
+	if (announced && announced->what[0] == '\0' && !announced->told &&
+	    bpf_ktime_get_boot_ns() - announced->seen_ns <= ROUTE_NS)
+		set_address(route, announced->address);
+}
+
 static __always_inline void take_route(struct route *route, const char *what, struct pt_regs *regs,
 				       long code)
 {
-	rw_copy_text(route->what, sizeof(route->what), what);
+	if (what)
+		rw_copy_text(route->what, sizeof(route->what), what);
+	else
+		__builtin_memcpy(route->what, rw_text_page_fault, sizeof(rw_text_page_fault));
 	route->code = (__u64)code;
-	if (regs)
+	if (regs) {
 		route->ip = regs->ip;
+		route->sp = regs->sp;
+	}
 }
+
+/* What lies behind oops_enter tells at once, unless it has been told. */
+static __always_inline void tell_late(void *ctx, const char *what, struct pt_regs *regs, long code,
+				      bool may_read)
+{
+	__u64 task = bpf_get_current_task();
+	struct route route = {};
+
+	if (bpf_map_lookup_elem(&routes, &task))
+		return;
+	take_route(&route, what, regs, code);
+	tell_detail(ctx, &route, may_read);
+}
+
+/* ---- first tier: the two that tell come with and without probe reads --------------- */
 
 SEC("fentry/oops_enter")
 int BPF_PROG(rw_oops_enter)
 {
-	begin(ctx);
+	begin(ctx, true);
+	return 0;
+}
+
+SEC("fentry/oops_enter")
+int BPF_PROG(rw_oops_enter_lean)
+{
+	begin(ctx, false);
+	return 0;
+}
+
+SEC("fentry/__die")
+int BPF_PROG(rw_die_after, const char *what, struct pt_regs *regs, long code)
+{
+	tell_late(ctx, what, regs, code, true);
+	return 0;
+}
+
+SEC("fentry/__die")
+int BPF_PROG(rw_die_after_lean, const char *what, struct pt_regs *regs, long code)
+{
+	tell_late(ctx, what, regs, code, false);
 	return 0;
 }
 
@@ -108,30 +197,41 @@ int BPF_PROG(rw_die, const char *what, struct pt_regs *regs, long code)
 	struct route route = {};
 
 	take_route(&route, what, regs, code);
+	take_announced_address(&route);
 	remember(&route);
 	return 0;
 }
 
 SEC("fentry/die_addr")
-int BPF_PROG(rw_die_addr, const char *what, struct pt_regs *regs, long code)
+int BPF_PROG(rw_die_addr, const char *what, struct pt_regs *regs, long code, long address)
 {
 	struct route route = {};
 
 	take_route(&route, what, regs, code);
+	if (address != 0) /* 0: the fault's instruction has none */
+		set_address(&route, (__u64)address);
 	remember(&route);
 	return 0;
 }
 
-SEC("fentry/__die")
-int BPF_PROG(rw_die_after, const char *what, struct pt_regs *regs, long code)
+SEC("fentry/page_fault_oops")
+int BPF_PROG(rw_page_fault_oops, struct pt_regs *regs, unsigned long code, unsigned long address)
 {
-	__u64 task = bpf_get_current_task();
 	struct route route = {};
 
-	if (bpf_map_lookup_elem(&routes, &task))
-		return 0;
-	take_route(&route, what, regs, code);
-	tell_detail(ctx, &route);
+	take_route(&route, NULL, regs, (long)code);
+	set_address(&route, address);
+	remember(&route);
+	return 0;
+}
+
+SEC("fentry/handle_stack_overflow")
+int BPF_PROG(rw_stack_overflow, struct pt_regs *regs, unsigned long address)
+{
+	struct route route = {};
+
+	set_address(&route, address);
+	remember(&route);
 	return 0;
 }
 
@@ -144,44 +244,69 @@ int BPF_PROG(rw_task_dead, int signal)
 
 /* ---- second tier ---------------------------------------------------------- */
 
-static __always_inline void kprobe_route(const char *what, struct pt_regs *regs, __u64 code)
+static __always_inline void probe_route(struct route *route, const char *what, struct pt_regs *regs,
+					__u64 code)
 {
-	struct route route = {.code = code};
-
 	if (what)
-		bpf_probe_read_kernel_str(route.what, sizeof(route.what), what);
+		bpf_probe_read_kernel_str(route->what, sizeof(route->what), what);
 	else
-		__builtin_memcpy(route.what, page_fault, sizeof(page_fault));
-	if (regs)
-		route.ip = BPF_CORE_READ(regs, ip);
-	remember(&route);
+		__builtin_memcpy(route->what, rw_text_page_fault, sizeof(rw_text_page_fault));
+	route->code = code;
+	if (regs) {
+		route->ip = BPF_CORE_READ(regs, ip);
+		route->sp = BPF_CORE_READ(regs, sp);
+	}
 }
 
 SEC("kprobe/oops_enter")
 int BPF_KPROBE(rw_kprobe_oops_enter)
 {
-	begin(ctx);
+	begin(ctx, true);
 	return 0;
 }
 
 SEC("kprobe/die")
 int BPF_KPROBE(rw_kprobe_die, const char *what, struct pt_regs *regs, long code)
 {
-	kprobe_route(what, regs, (__u64)code);
+	struct route route = {};
+
+	probe_route(&route, what, regs, (__u64)code);
+	take_announced_address(&route);
+	remember(&route);
 	return 0;
 }
 
 SEC("kprobe/die_addr")
-int BPF_KPROBE(rw_kprobe_die_addr, const char *what, struct pt_regs *regs, long code)
+int BPF_KPROBE(rw_kprobe_die_addr, const char *what, struct pt_regs *regs, long code, long address)
 {
-	kprobe_route(what, regs, (__u64)code);
+	struct route route = {};
+
+	probe_route(&route, what, regs, (__u64)code);
+	if (address != 0)
+		set_address(&route, (__u64)address);
+	remember(&route);
 	return 0;
 }
 
 SEC("kprobe/page_fault_oops")
-int BPF_KPROBE(rw_kprobe_page_fault_oops, struct pt_regs *regs, unsigned long code)
+int BPF_KPROBE(rw_kprobe_page_fault_oops, struct pt_regs *regs, unsigned long code,
+	       unsigned long address)
 {
-	kprobe_route(NULL, regs, code);
+	struct route route = {};
+
+	probe_route(&route, NULL, regs, code);
+	set_address(&route, address);
+	remember(&route);
+	return 0;
+}
+
+SEC("kprobe/handle_stack_overflow")
+int BPF_KPROBE(rw_kprobe_stack_overflow, struct pt_regs *regs, unsigned long address)
+{
+	struct route route = {};
+
+	set_address(&route, address);
+	remember(&route);
 	return 0;
 }
 

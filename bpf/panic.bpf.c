@@ -10,21 +10,14 @@
  */
 #include "bpf/common.bpf.h"
 
-const char panic_prefix[] = "Kernel panic";
-
 enum {
-	PREFIX = sizeof(panic_prefix) - 1,
+	PREFIX = sizeof(rw_text_panic) - 1,
 	LEAD = sizeof("Kernel panic - not syncing: ") - 1,
 };
 
-struct console {
+struct printk_message {
 	uint64_t seq;
 } RW_KERNEL_TYPE;
-
-/* The first eight bytes of a frame's name, as a number (little-endian). */
-#define NAME_HEAD(a, b, c, d, e, f, g, h)                                                          \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |   \
-	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
 
 /*
  * Leaves off the stack what lies above the caller of panic(): printk and this
@@ -38,10 +31,10 @@ static __always_inline bool take_panic_stack(struct rw_record *record, void *ctx
 	rw_take_frames(record, ctx, 0);
 	rw_name_frames(record, false);
 	for (__u32 i = 0; i < RW_RECORD_STACK; i++) {
-		__u64 head = *(__u64 *)record->stack[i];
+		__u64 head = rw_head_of_frame(record, i);
 
-		if (head == NAME_HEAD('p', 'a', 'n', 'i', 'c', '+', '0', 'x') ||
-		    head == NAME_HEAD('v', 'p', 'a', 'n', 'i', 'c', '+', '0'))
+		if (head == RW_NAME_HEAD('p', 'a', 'n', 'i', 'c', '+', '0', 'x') ||
+		    head == RW_NAME_HEAD('v', 'p', 'a', 'n', 'i', 'c', '+', '0'))
 			record->skipped = i + 1;
 		record->stack[i][0] = '\0';
 	}
@@ -77,7 +70,7 @@ static __always_inline void panic_tell(void *ctx, const char *message)
 static __always_inline bool begins_with_panic(const char *line)
 {
 	for (__u32 i = 0; i < PREFIX; i++) {
-		if (line[i] != panic_prefix[i])
+		if (line[i] != rw_text_panic[i])
 			return false;
 	}
 	return true;
@@ -85,14 +78,18 @@ static __always_inline bool begins_with_panic(const char *line)
 
 /*
  * Before 5.19 the tracepoint fired when a line was printed, perhaps much later
- * and by another task. Consoles that count by sequence came with the change:
- * without that field this use of it does not load, and the next hook is tried.
+ * and by another task. From then until 6.2, Debian's 6.1 included, it is one that
+ * may not fire in an NMI, and the kernel warns when it is in use and something is
+ * printed there (the stacks of a stall, a stack overflow): a host that panics on
+ * warnings would die of being watched. 6.3 mended that, and brought the struct
+ * printk_message: without it this use of the tracepoint does not load, and the
+ * next hook is tried.
  */
-static __always_inline bool lines_come_when_stored(void)
+static __always_inline bool console_is_fit(void)
 {
-	struct console *console = NULL;
+	struct printk_message *message = NULL;
 
-	return __builtin_preserve_field_info(console->seq, BPF_FIELD_BYTE_OFFSET) != 0;
+	return __builtin_preserve_field_info(message->seq, BPF_FIELD_BYTE_OFFSET) != 0;
 }
 
 /* `text` is not NUL-terminated: `length` bytes of the kernel's log buffer. */
@@ -101,7 +98,7 @@ static __always_inline void console_line(void *ctx, const char *text, __u64 leng
 	char head[PREFIX + 1] = {};
 	struct rw_record *record;
 
-	if (length < PREFIX || !lines_come_when_stored())
+	if (length < PREFIX || !console_is_fit())
 		return;
 	rw_copy_text(head, sizeof(head), text);
 	if (!begins_with_panic(head))

@@ -20,7 +20,7 @@
 enum {
 	SECOND_MS = 1000,
 	HOUR_MS = 60 * 60 * SECOND_MS,
-	CRASH_KINDS_MAX = 16,
+	CRASH_KINDS_MAX = 32, /* all kinds that there are, and some */
 	ORDER_MAX = 1000000,
 };
 
@@ -332,7 +332,9 @@ static int take_crash_kinds(const char *path, uint32_t index, const struct raw_r
 		Ringwatch__V1__Kind kind;
 		char key[32], complaint[192];
 
-		if (rw_kind_parse(raw->crash_kinds[i], &kind) == 0) {
+		/* a log excerpt is no happening */
+		if (rw_kind_parse(raw->crash_kinds[i], &kind) == 0 &&
+		    kind != RINGWATCH__V1__KIND__KIND_LOG_EXCERPT) {
 			uint32_t bit = 1u << (unsigned)kind;
 			if ((ring->crash_kinds & bit) == 0) {
 				ring->crash_kinds |= bit;
@@ -342,8 +344,8 @@ static int take_crash_kinds(const char *path, uint32_t index, const struct raw_r
 				 raw->crash_kinds[i]);
 		} else {
 			snprintf(complaint, sizeof(complaint),
-				 "'%s' is no kind of event, expected oops, panic, warning, "
-				 "module_load_failed, unexpected_reboot or hard_lockup",
+				 "'%s' is no kind of event that happens to a host, expected one "
+				 "such as oops, panic, hard_lockup or unexpected_reboot",
 				 raw->crash_kinds[i]);
 		}
 		snprintf(key, sizeof(key), "crash_kinds[%u]", (unsigned)i);

@@ -406,6 +406,11 @@ void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_f
 	out->connected = entry->session != NULL;
 }
 
+void rw_hub_ring_coverage(struct rw_hub *hub, uint32_t ring, struct rw_ring_coverage *out)
+{
+	rw_said_coverage(rw_hosts_said(hub->hosts), ring, out);
+}
+
 void rw_hub_stats(struct rw_hub *hub, struct rw_hub_stats *out)
 {
 	*out = hub->stats;

@@ -41,6 +41,10 @@ struct rw_host_facts {
 	char program[65];
 	char kernel_release[129];
 	char architecture[33];
+	char netconsole[161];   /* "none", "armed …", or why not */
+	char spool_reason[161]; /* why its spool is in memory; "" when it is on disk */
+	bool safe_start;        /* BPF is off: the host died twice soon after it came */
+	bool memory_spool;
 	uint64_t pending_events, lost_events; /* by its last heartbeat */
 	uint32_t coverage_count;
 	struct {
@@ -52,6 +56,23 @@ struct rw_host_facts {
 /* Only from within an rw_hub_fn. */
 void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_facts *out);
 
+/* How many hosts of a ring, of those heard since the start, can see what. A kind that
+ * none of them spoke of is 0 in all three. */
+enum { RW_RING_COVERAGE_KINDS = 32 };
+struct rw_kind_coverage {
+	uint64_t bpf;  /* through a BPF hook */
+	uint64_t log;  /* by what the kernel leaves behind alone: its log, pstore, counters */
+	uint64_t none; /* not at all */
+};
+struct rw_ring_coverage {
+	uint64_t hosts;
+	uint64_t safe_start;
+	uint64_t memory_spool;
+	struct rw_kind_coverage kinds[RW_RING_COVERAGE_KINDS]; /* by the wire's number */
+};
+/* Only from within an rw_hub_fn. `ring` is the index in the policy. */
+void rw_hub_ring_coverage(struct rw_hub *hub, uint32_t ring, struct rw_ring_coverage *out);
+
 /* What /metrics and /healthz show of the collector itself. A copy, taken on the loop. */
 struct rw_hub_stats {
 	uint64_t started_wall_ms;
@@ -60,6 +81,7 @@ struct rw_hub_stats {
 	uint64_t handshakes_ok, handshakes_failed;
 	uint64_t accepted, closed;
 	uint64_t frames, heartbeats, events_received, events_duplicate, events_over_quota;
+	uint64_t excerpts_received;                    /* none of events_received */
 	uint64_t rejected_frames[RW_WIRE_ERROR_COUNT]; /* by rw_wire_error_name */
 	uint64_t rejects_sent[16];                     /* by rw_reject_name; index = code */
 	uint64_t sessions_timed_out; /* handshake, Hello or a frame not finished in time */

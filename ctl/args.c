@@ -287,6 +287,9 @@ static int check_options(const struct rw_args *args, char error[RW_ARGS_ERROR_BY
 	}
 	if (args->ring_count > 1 && !command->many_rings)
 		return refuse(error, "--ring: given twice");
+	if (command->operand != NULL && args->operand == NULL && args->value[RW_OPT_HELP] == NULL)
+		return refuse(error, "%s is missing; see `ringwatch %s --help`", command->operand,
+			      command->words);
 	return 0;
 }
 
@@ -302,6 +305,11 @@ int rw_args_parse(int argc, char **argv, const struct rw_command *commands, stru
 			int err = take_option(argc, argv, &i, &args, error);
 			if (err != 0)
 				return err;
+			continue;
+		}
+		const struct rw_command *found = find_command(commands, words);
+		if (found != NULL && found->operand != NULL && args.operand == NULL) {
+			args.operand = argv[i];
 			continue;
 		}
 		int n = snprintf(words + used, sizeof(words) - used, "%s%s", used == 0 ? "" : " ",
@@ -347,7 +355,7 @@ void rw_args_print_commands(FILE *to, const struct rw_command *commands)
 	fputs("Usage: ringwatch COMMAND [OPTION …]\n"
 	      "\n"
 	      "Asks a collector whether a rollout may go on, and says what it knows of rings,\n"
-	      "hosts and deployments; makes keys and tokens.\n"
+	      "hosts and deployments; makes keys and tokens; reads kernel logs.\n"
 	      "\n",
 	      to);
 	for (const struct rw_command *c = commands; c->words != NULL; c++)
@@ -377,6 +385,8 @@ void rw_args_print_help(FILE *to, const struct rw_command *command)
 	for (int i = 0; i < RW_OPT_COUNT; i++)
 		if ((command->required & 1ull << i) != 0)
 			fprintf(to, " --%s %s", options[i].name, options[i].metavar);
+	if (command->operand != NULL)
+		fprintf(to, " %s", command->operand);
 	if (command->many_rings)
 		fputs(" [--ring R …]", to);
 	if ((command->allowed & ~command->required) != 0)

@@ -58,12 +58,14 @@ struct rw_command {
 	const char *more;    /* paragraphs for --help, or NULL */
 	uint64_t allowed;    /* RW_OPT() bits; --help always is */
 	uint64_t required;
+	const char *operand;                    /* "FILE": the one word that must follow; or NULL */
 	bool many_rings;                        /* --ring may be given more than once */
 	int (*run)(const struct rw_args *args); /* returns the exit status */
 };
 
 struct rw_args {
 	const struct rw_command *command;
+	const char *operand;             /* NULL: not given */
 	const char *value[RW_OPT_COUNT]; /* NULL: not given; a flag's is "" */
 	uint32_t ring_count;             /* every --ring; value[RW_OPT_RING] is the first */
 	const char *rings[RW_ARGS_RINGS_MAX];

@@ -98,6 +98,12 @@ const struct rw_command rw_commands[] = {
 	 .allowed = RW_OPT(NAME) | RW_OPT(ROLE) | RW_OPT(FILE) | RW_OPT(OUT),
 	 .required = RW_OPT(NAME) | RW_OPT(ROLE) | RW_OPT(FILE),
 	 .run = rw_token_add_run},
+	{.words = "explain",
+	 .operand = "FILE|-",
+	 .summary = "Prints the events that a kernel log tells of, as JSON, one a line",
+	 .more = "Reads console, dmesg, journal, /dev/kmsg, pstore and netconsole text; needs no\n"
+		 "collector. A log is text: whoever could write to it could write anything.",
+	 .run = rw_explain_run},
 	{.words = NULL},
 };
 

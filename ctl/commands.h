@@ -40,5 +40,6 @@ int rw_pki_init_run(const struct rw_args *args);
 int rw_pki_issue_host_run(const struct rw_args *args);
 int rw_pki_issue_collector_run(const struct rw_args *args);
 int rw_token_add_run(const struct rw_args *args);
+int rw_explain_run(const struct rw_args *args);
 
 #endif

@@ -29,6 +29,8 @@ const struct rw_wire_limit rw_wire_limits[] = {
 	TEXT("Hello", "kernel_release", 1, 128),
 	TEXT("Hello", "architecture", 1, 32),
 	COUNT("Hello", "coverage", 0, RW_COVERAGE_MAX),
+	TEXT("Hello", "spool_reason", 0, 160),
+	TEXT("Hello", "netconsole", 1, 160),
 
 	FORM("Welcome", "collector", 1, RW_NAME_MAX, RW_FORM_NAME),
 
@@ -42,12 +44,18 @@ const struct rw_wire_limit rw_wire_limits[] = {
 	TEXT("Event", "detail", 0, RW_DETAIL_MAX),
 	COUNT("Event", "stack", 0, RW_STACK_MAX),
 	TEXT("Event", "stack", 1, RW_SYMBOL_MAX),
+	COUNT("Event", "facts", 0, RW_FACTS_MAX),
+	TEXT("Event", "log", 0, RW_LOG_PACKED_MAX),
+
+	TEXT("Fact", "value", 1, RW_FACT_VALUE_MAX),
 
 	TEXT("EventBatch", "spool_id", RW_SPOOL_ID_BYTES, RW_SPOOL_ID_BYTES),
 	FORM("EventBatch", "boot_id", RW_BOOT_ID_LENGTH, RW_BOOT_ID_LENGTH, RW_FORM_BOOT_ID),
 	COUNT("EventBatch", "events", 1, RW_EVENTS_PER_BATCH),
 
 	TEXT("Ack", "spool_id", RW_SPOOL_ID_BYTES, RW_SPOOL_ID_BYTES),
+
+	TEXT("GaspChallenge", "nonce", RW_GASP_NONCE_BYTES, RW_GASP_NONCE_BYTES),
 };
 
 const size_t rw_wire_limit_count = sizeof(rw_wire_limits) / sizeof(rw_wire_limits[0]);

@@ -18,6 +18,11 @@ enum {
 	RW_STACK_MAX = 24,
 	RW_COMM_MAX = 64, /* 15 bytes of a task, each perhaps as \xNN */
 	RW_COVERAGE_MAX = 32,
+	RW_FACTS_MAX = 12,
+	RW_FACT_VALUE_MAX = 96,
+	RW_LOG_PACKED_MAX = 4096,     /* zlib */
+	RW_LOG_PLAIN_MAX = 16 * 1024, /* what that unpacks to */
+	RW_GASP_NONCE_BYTES = 16,
 };
 
 enum rw_wire_form { /* what else a field must be */

@@ -3,13 +3,13 @@
  * The validator: walks the raw bytes of a frame against the generated
  * descriptors before anything is unpacked; see wire.h.
  *
- * It knows nothing of single messages but the rules of check_rules() and
- * check_direction(): types, labels and enum values come from the descriptors,
- * bounds and forms from limits.c. So a field added to the schema is checked
+ * It knows nothing of single messages but the rules of check_rules(),
+ * check_together() and check_direction(): types, labels and enum values come
+ * from the descriptors, bounds and forms from limits.c. So a field added to the schema is checked
  * from its first day, and one without a bound is refused until limits.c has a
  * row for it.
  *
- * Its depth is the schema's (three), because no message contains itself; its
+ * Its depth is the schema's (four), because no message contains itself; its
  * work is linear in the frame. It allocates nothing.
  */
 #include "proto/validate.h"
@@ -45,6 +45,7 @@ struct walk {
 	enum rw_wire_side from;
 	char *detail;
 	uint64_t last_sequence; /* of the events of this batch so far */
+	uint64_t last_fact;     /* of the facts of this event so far */
 };
 
 static void append(char *out, size_t *used, const char *fmt, ...)
@@ -140,6 +141,7 @@ struct scope {
 	size_t limit_count;
 	bool oneof_taken;
 	uint32_t counts[RW_WIRE_FIELDS_MAX]; /* how often each field stood so far, by its place */
+	uint64_t values[RW_WIRE_FIELDS_MAX]; /* the number, or the length, that stood there last */
 };
 
 static void find_limits(struct scope *scope)
@@ -206,6 +208,13 @@ static enum rw_wire_error check_rules(struct walk *walk, const struct place *pla
 				      const struct scope *scope,
 				      const ProtobufCFieldDescriptor *field, uint64_t value)
 {
+	if (scope->message == &ringwatch__v1__fact__descriptor &&
+	    strcmp(field->name, "name") == 0) {
+		if (value <= walk->last_fact)
+			return refuse(walk, place, RW_WIRE_BAD_VALUE,
+				      "does not grow (each fact at most once, in order)");
+		walk->last_fact = value;
+	}
 	if (scope->message != &ringwatch__v1__event__descriptor)
 		return RW_WIRE_OK;
 	if (strcmp(field->name, "sequence") == 0) {
@@ -219,9 +228,14 @@ static enum rw_wire_error check_rules(struct walk *walk, const struct place *pla
 	return RW_WIRE_OK;
 }
 
+static void remember(struct scope *scope, const ProtobufCFieldDescriptor *field, uint64_t value)
+{
+	scope->values[field - scope->message->fields] = value;
+}
+
 static enum rw_wire_error check_varint(struct walk *walk, const struct place *place,
-				       const struct scope *scope,
-				       const ProtobufCFieldDescriptor *field, struct rw_cursor *c)
+				       struct scope *scope, const ProtobufCFieldDescriptor *field,
+				       struct rw_cursor *c)
 {
 	uint64_t value = 0;
 	enum rw_wire_error error = read_number(walk, place, c, "number", &value);
@@ -236,6 +250,7 @@ static enum rw_wire_error check_varint(struct walk *walk, const struct place *pl
 	    protobuf_c_enum_descriptor_get_value(field->descriptor, (int32_t)(uint32_t)value) ==
 		    NULL)
 		return refuse(walk, place, RW_WIRE_UNKNOWN_ENUM, "has no known value");
+	remember(scope, field, value);
 	return check_rules(walk, place, scope, field, value);
 }
 
@@ -263,8 +278,8 @@ static enum rw_wire_error check_form(const struct walk *walk, const struct place
 }
 
 static enum rw_wire_error check_bytes(const struct walk *walk, const struct place *place,
-				      const struct scope *scope,
-				      const ProtobufCFieldDescriptor *field, struct rw_cursor value)
+				      struct scope *scope, const ProtobufCFieldDescriptor *field,
+				      struct rw_cursor value)
 {
 	const struct rw_wire_limit *limit = find_limit(scope, field->name, false);
 	const char *text = (const char *)value.at;
@@ -277,6 +292,7 @@ static enum rw_wire_error check_bytes(const struct walk *walk, const struct plac
 			      length, limit->min, limit->max);
 	if (field->type == PROTOBUF_C_TYPE_STRING && !rw_text_is_clean(text, length))
 		return refuse(walk, place, RW_WIRE_BAD_TEXT, "is not UTF-8 without NUL");
+	remember(scope, field, length);
 	return check_form(walk, place, text, length, limit->form);
 }
 
@@ -285,8 +301,8 @@ static enum rw_wire_error check_message(struct walk *walk, const struct place *p
 					struct rw_cursor c);
 
 static enum rw_wire_error check_value(struct walk *walk, const struct place *place,
-				      const struct scope *scope,
-				      const ProtobufCFieldDescriptor *field, struct rw_cursor *c)
+				      struct scope *scope, const ProtobufCFieldDescriptor *field,
+				      struct rw_cursor *c)
 {
 	struct rw_cursor value;
 	uint64_t length = 0;
@@ -416,6 +432,57 @@ static enum rw_wire_error check_complete(const struct walk *walk, const struct p
 	return RW_WIRE_OK;
 }
 
+static uint64_t value_of(const struct scope *scope, const char *name)
+{
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(scope->message, name);
+
+	return field == NULL ? 0 : scope->values[field - scope->message->fields];
+}
+
+static enum rw_wire_error check_spool(const struct walk *walk, const struct place *outer,
+				      const struct scope *scope)
+{
+	struct place place = {outer, "spool_reason", 0, false};
+	bool on_disk = value_of(scope, "spool_state") == RINGWATCH__V1__SPOOL_STATE__SPOOL_DISK;
+
+	if (on_disk == (value_of(scope, "spool_reason") == 0))
+		return RW_WIRE_OK;
+	return refuse(walk, &place, RW_WIRE_BAD_VALUE, "%s",
+		      on_disk ? "is given, but the spool is on disk"
+			      : "is empty, but the spool is not on disk");
+}
+
+static enum rw_wire_error check_log(const struct walk *walk, const struct place *outer,
+				    const struct scope *scope)
+{
+	struct place about = {outer, "about", 0, false};
+	struct place log_bytes = {outer, "log_bytes", 0, false};
+	bool is_excerpt = value_of(scope, "kind") == RINGWATCH__V1__KIND__KIND_LOG_EXCERPT;
+
+	if (is_excerpt != (value_of(scope, "about") != 0))
+		return refuse(walk, &about, RW_WIRE_BAD_VALUE, "%s",
+			      is_excerpt ? "is 0, must be the event's of which this is the log"
+					 : "is not 0, but this is no log excerpt");
+	if (value_of(scope, "log_bytes") > RW_LOG_PLAIN_MAX)
+		return refuse(walk, &log_bytes, RW_WIRE_BAD_VALUE, "is above %d", RW_LOG_PLAIN_MAX);
+	if ((value_of(scope, "log_bytes") == 0) != (value_of(scope, "log") == 0))
+		return refuse(walk, &log_bytes, RW_WIRE_BAD_VALUE,
+			      "must be 0 when there is no log, and only then");
+	return RW_WIRE_OK;
+}
+
+/* What fields of one message say of each other: they come in any order. */
+static enum rw_wire_error check_together(const struct walk *walk, const struct place *outer,
+					 const struct scope *scope)
+{
+	if (scope->message == &ringwatch__v1__hello__descriptor)
+		return check_spool(walk, outer, scope);
+	if (scope->message == &ringwatch__v1__event__descriptor)
+		return check_log(walk, outer, scope);
+	return RW_WIRE_OK;
+}
+
 static enum rw_wire_error check_message(struct walk *walk, const struct place *place,
 					const ProtobufCMessageDescriptor *message,
 					struct rw_cursor c)
@@ -425,12 +492,15 @@ static enum rw_wire_error check_message(struct walk *walk, const struct place *p
 	if (message->n_fields > RW_WIRE_FIELDS_MAX)
 		return refuse(walk, place, RW_WIRE_TOO_MANY, "has too many fields in the schema");
 	find_limits(&scope);
+	if (message == &ringwatch__v1__event__descriptor)
+		walk->last_fact = 0;
 	while (rw_cursor_left(&c) > 0) {
 		enum rw_wire_error error = check_field(walk, place, &scope, &c);
 		if (error != RW_WIRE_OK)
 			return error;
 	}
-	return check_complete(walk, place, &scope);
+	enum rw_wire_error error = check_complete(walk, place, &scope);
+	return error != RW_WIRE_OK ? error : check_together(walk, place, &scope);
 }
 
 enum rw_wire_error rw_wire_validate_as(const ProtobufCMessageDescriptor *root,

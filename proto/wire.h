@@ -117,5 +117,8 @@ const char *rw_source_name(Ringwatch__V1__Source source);
 const char *rw_reject_name(Ringwatch__V1__RejectCode code); /* "schema_mismatch" */
 const char *rw_boot_end_name(Ringwatch__V1__BootEnd end);
 const char *rw_goodbye_name(Ringwatch__V1__GoodbyeKind kind);
+const char *rw_spool_state_name(Ringwatch__V1__SpoolState state);  /* "disk", "memory" */
+const char *rw_fact_name(Ringwatch__V1__FactName name);            /* "address", "module_file" */
+int rw_fact_parse(const char *name, Ringwatch__V1__FactName *out); /* -EINVAL */
 
 #endif

@@ -13,173 +13,148 @@
 #include "lib/text.h"
 #include "lib/units.h"
 #include "proto/bootid.h"
+#include "sensor/pstore.h"
+#include "sensor/statefile.h"
 
-enum { STATE_SCHEMA = 1, FILE_MAX = 4096, LINE_MAX_BYTES = 256 };
+enum { STATE_SCHEMA = 2, STATE_BYTES = 2048 };
+
+static const char state_name[] = "boot.state";
+static const char announced_name[] = "announced";
 
 static const char *const armed_names[] = {"none", "reboot", "power_off", "kexec", "stopped", NULL};
 static const char *const end_names[] = {"", "none", "orderly", "unexpected", "unknown", NULL};
+static const char *const yes_no[] = {"no", "yes", NULL};
 
 /* ---- the text -------------------------------------------------------------------- */
 
-/* Takes the line `key=…` off the front; false when another line stands there. */
-static bool take_line(const char **at, const char *key, char value[LINE_MAX_BYTES])
+/* One line of clean text, shorter than `size`. */
+static bool take_text(const char **at, const char *key, char *out, size_t size)
 {
-	size_t length = strlen(key);
+	char value[RW_STATE_LINE_BYTES];
 
-	if (strncmp(*at, key, length) != 0 || (*at)[length] != '=')
+	if (!rw_state_take_line(at, key, value))
 		return false;
-	const char *from = *at + length + 1;
-	const char *end = strchr(from, '\n');
-	if (end == NULL || end - from >= LINE_MAX_BYTES)
+	size_t length = strlen(value);
+	if (length >= size || !rw_text_is_clean(value, length))
 		return false;
-	memcpy(value, from, (size_t)(end - from));
-	value[end - from] = '\0';
-	*at = end + 1;
+	memcpy(out, value, length + 1);
 	return true;
 }
 
-static bool take_number(const char **at, const char *key, uint64_t *out)
+/* A number, or "none" for `none`. */
+static bool take_number_or_none(const char **at, const char *key, uint64_t none, uint64_t *out)
 {
-	char value[LINE_MAX_BYTES];
+	char value[RW_STATE_LINE_BYTES];
 
-	return take_line(at, key, value) && rw_units_parse_uint(value, out) == 0;
+	if (!rw_state_take_line(at, key, value))
+		return false;
+	if (strcmp(value, "none") != 0)
+		return rw_units_parse_uint(value, out) == 0;
+	*out = none;
+	return true;
 }
 
-static bool take_choice(const char **at, const char *key, const char *const *names, int *out)
+/* How the boot before ended, as this boot's first start found it. */
+static bool take_previous(const char **at, struct rw_boot_state *s)
 {
-	char value[LINE_MAX_BYTES];
+	int end;
 
-	if (!take_line(at, key, value))
+	if (!rw_state_take_boot_id(at, "previous_boot_id", true, s->previous_boot_id) ||
+	    !rw_state_take_choice(at, "previous_end", end_names, &end) ||
+	    (s->previous_boot_id[0] == '\0') != (end == RINGWATCH__V1__BOOT_END__BOOT_END_NONE))
 		return false;
-	for (int i = 0; names[i] != NULL; i++) {
-		if (names[i][0] != '\0' && strcmp(names[i], value) == 0) {
-			*out = i;
-			return true;
-		}
-	}
-	return false;
+	s->previous_end = (Ringwatch__V1__BootEnd)end;
+	return true;
 }
 
-static bool take_boot_id(const char **at, const char *key, bool may_be_empty,
-			 char out[RW_BOOT_ID_LENGTH + 1])
+/* What this boot would leave behind, and what it found. */
+static bool take_traces(const char **at, struct rw_boot_state *s)
 {
-	char value[LINE_MAX_BYTES];
+	int sees;
 
-	if (!take_line(at, key, value))
+	if (!take_text(at, "pstore_backend", s->pstore_backend, sizeof(s->pstore_backend)) ||
+	    !rw_state_take_choice(at, "sees_restarts", yes_no, &sees) ||
+	    !take_number_or_none(at, "reset_status", 0, &s->reset_status))
 		return false;
-	size_t length = strlen(value);
-	if (!(may_be_empty && length == 0) && !rw_boot_id_is_valid(value, length))
-		return false;
-	memcpy(out, value, length + 1);
+	s->sees_restarts = sees == 1;
 	return true;
 }
 
 int rw_boot_parse(const char *text, struct rw_boot_state *out, const char **what)
 {
 	struct rw_boot_state s = {.log_sequence = UINT64_MAX};
-	char value[LINE_MAX_BYTES];
 	uint64_t schema;
 	int armed;
-	int end;
 
-	*what = "schema: expected 1";
-	if (!take_number(&text, "schema", &schema) || schema != STATE_SCHEMA)
+	*what = "schema: expected 2";
+	if (!rw_state_take_number(&text, "schema", &schema) || schema != STATE_SCHEMA)
 		return -EINVAL;
 	*what = "boot_id: expected a boot id";
-	if (!take_boot_id(&text, "boot_id", false, s.boot_id))
+	if (!rw_state_take_boot_id(&text, "boot_id", false, s.boot_id))
 		return -EINVAL;
-	*what = "boot_order, alive_boot_ms, alive_wall_ms: expected numbers";
-	if (!take_number(&text, "boot_order", &s.boot_order) ||
-	    !take_number(&text, "alive_boot_ms", &s.alive_boot_ms) ||
-	    !take_number(&text, "alive_wall_ms", &s.alive_wall_ms))
+	*what = "boot_order, release, alive_boot_ms, alive_wall_ms: expected numbers and text";
+	if (!rw_state_take_number(&text, "boot_order", &s.boot_order) ||
+	    !take_text(&text, "release", s.release, sizeof(s.release)) ||
+	    !rw_state_take_number(&text, "alive_boot_ms", &s.alive_boot_ms) ||
+	    !rw_state_take_number(&text, "alive_wall_ms", &s.alive_wall_ms))
 		return -EINVAL;
 	*what = "armed: expected none, reboot, power_off, kexec or stopped";
-	if (!take_choice(&text, "armed", armed_names, &armed))
+	if (!rw_state_take_choice(&text, "armed", armed_names, &armed))
 		return -EINVAL;
 	*what = "previous_boot_id, previous_end: expected a boot id and how it ended";
-	if (!take_boot_id(&text, "previous_boot_id", true, s.previous_boot_id) ||
-	    !take_choice(&text, "previous_end", end_names, &end) ||
-	    (s.previous_boot_id[0] == '\0') != (end == RINGWATCH__V1__BOOT_END__BOOT_END_NONE))
+	if (!take_previous(&text, &s))
 		return -EINVAL;
 	*what = "log_sequence: expected a number or none";
-	if (!take_line(&text, "log_sequence", value) ||
-	    (strcmp(value, "none") != 0 && rw_units_parse_uint(value, &s.log_sequence) != 0))
+	if (!take_number_or_none(&text, "log_sequence", UINT64_MAX, &s.log_sequence))
+		return -EINVAL;
+	*what = "pstore_backend, sees_restarts, reset_status: expected a name, yes or no, a number";
+	if (!take_traces(&text, &s))
 		return -EINVAL;
 	*what = "last_words: expected one line of text, and the end of the file";
-	if (!take_line(&text, "last_words", value) || strlen(value) >= sizeof(s.last_words) ||
-	    !rw_text_is_clean(value, strlen(value)) || text[0] != '\0')
+	if (!take_text(&text, "last_words", s.last_words, sizeof(s.last_words)) || text[0] != '\0')
 		return -EINVAL;
-	memcpy(s.last_words, value, strlen(value) + 1);
 	s.armed = (enum rw_boot_armed)armed;
-	s.previous_end = (Ringwatch__V1__BootEnd)end;
 	*out = s;
 	return 0;
+}
+
+static const char *number_or_none(uint64_t number, uint64_t none, char out[24])
+{
+	if (number == none)
+		return "none";
+	snprintf(out, 24, "%llu", (unsigned long long)number);
+	return out;
 }
 
 long rw_boot_format(const struct rw_boot_state *s, char *out, size_t size)
 {
 	char words[RW_BOOT_WORDS_BYTES];
-	char log[24] = "none";
+	char release[RW_BOOT_RELEASE_BYTES];
+	char backend[RW_BOOT_BACKEND_BYTES];
+	char log[24];
+	char reset[24];
 
 	rw_text_escape(words, sizeof(words), s->last_words, strlen(s->last_words));
-	if (s->log_sequence != UINT64_MAX)
-		snprintf(log, sizeof(log), "%llu", (unsigned long long)s->log_sequence);
+	rw_text_escape(release, sizeof(release), s->release, strlen(s->release));
+	rw_text_escape(backend, sizeof(backend), s->pstore_backend, strlen(s->pstore_backend));
 	int n = snprintf(out, size,
-			 "schema=%d\nboot_id=%s\nboot_order=%llu\nalive_boot_ms=%llu\n"
+			 "schema=%d\nboot_id=%s\nboot_order=%llu\nrelease=%s\nalive_boot_ms=%llu\n"
 			 "alive_wall_ms=%llu\narmed=%s\nprevious_boot_id=%s\nprevious_end=%s\n"
-			 "log_sequence=%s\nlast_words=%s\n",
-			 STATE_SCHEMA, s->boot_id, (unsigned long long)s->boot_order,
+			 "log_sequence=%s\npstore_backend=%s\nsees_restarts=%s\nreset_status=%s\n"
+			 "last_words=%s\n",
+			 STATE_SCHEMA, s->boot_id, (unsigned long long)s->boot_order, release,
 			 (unsigned long long)s->alive_boot_ms, (unsigned long long)s->alive_wall_ms,
 			 armed_names[s->armed], s->previous_boot_id, end_names[s->previous_end],
-			 log, words);
+			 number_or_none(s->log_sequence, UINT64_MAX, log), backend,
+			 yes_no[s->sees_restarts ? 1 : 0],
+			 number_or_none(s->reset_status, 0, reset), words);
 	return n < 0 || (size_t)n >= size ? -EMSGSIZE : n;
 }
 
-/* ---- the decision ------------------------------------------------------------------ */
+/* ---- a new boot ------------------------------------------------------------------ */
 
-/* "panic: …", "oops: …" and "forced …" are what the dying boot could still write down. */
-static void describe_end(const struct rw_boot_state *old, struct rw_event *e)
-{
-	const char *cause = "unknown";
-
-	if (strncmp(old->last_words, "panic", 5) == 0)
-		cause = "panic";
-	else if (strncmp(old->last_words, "forced", 6) == 0)
-		cause = "forced_restart";
-	else if (strncmp(old->last_words, "oops", 4) == 0)
-		cause = "oops";
-	snprintf(e->signature, sizeof(e->signature), "unexpected_reboot:%s", cause);
-	snprintf(e->detail, sizeof(e->detail),
-		 "%s; the boot was last known alive %llu s after its start",
-		 old->last_words[0] != '\0' ? old->last_words : "cause unknown",
-		 (unsigned long long)(old->alive_boot_ms / 1000));
-}
-
-static void fill_event(const struct rw_boot_state *old, bool planned, struct rw_event *e)
-{
-	memset(e, 0, sizeof(*e));
-	e->source = RINGWATCH__V1__SOURCE__SOURCE_BOOT_STATE;
-	memcpy(e->boot_id, old->boot_id, sizeof(e->boot_id));
-	e->boot_order = old->boot_order;
-	e->boot_ms = old->alive_boot_ms;
-	e->wall_ms = old->alive_wall_ms;
-	e->cpu = RW_CPU_UNKNOWN;
-	e->count = 1;
-	if (!planned) {
-		e->kind = RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT;
-		e->severity = RINGWATCH__V1__SEVERITY__SEVERITY_CRITICAL;
-		describe_end(old, e);
-		return;
-	}
-	e->kind = RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT;
-	e->severity = RINGWATCH__V1__SEVERITY__SEVERITY_INFO;
-	snprintf(e->signature, sizeof(e->signature), "planned_reboot:%s", armed_names[old->armed]);
-	snprintf(e->detail, sizeof(e->detail), "the boot ended in good order: %s",
-		 armed_names[old->armed]);
-}
-
-bool rw_boot_decide(const struct rw_boot_state *old, const char *boot_id, uint64_t boot_ms,
-		    uint64_t wall_ms, struct rw_boot_state *fresh, struct rw_event *event)
+void rw_boot_begin(const struct rw_boot_state *old, const char *boot_id, uint64_t boot_ms,
+		   uint64_t wall_ms, struct rw_boot_state *fresh)
 {
 	struct rw_boot_state s = {
 		.alive_boot_ms = boot_ms,
@@ -188,54 +163,56 @@ bool rw_boot_decide(const struct rw_boot_state *old, const char *boot_id, uint64
 		.log_sequence = UINT64_MAX,
 		.previous_end = RINGWATCH__V1__BOOT_END__BOOT_END_NONE,
 	};
-	bool report = false;
 
-	memcpy(s.boot_id, boot_id, RW_BOOT_ID_LENGTH);
 	if (old == NULL) {
 		/* above whatever a state that was lost may have counted to */
 		s.boot_order = wall_ms / 1000 > 0 ? wall_ms / 1000 : 1;
 	} else if (strcmp(old->boot_id, boot_id) == 0) {
 		s.boot_order = old->boot_order;
 		s.log_sequence = old->log_sequence;
+		s.reset_status = old->reset_status;
 		s.previous_end = old->previous_end;
 		memcpy(s.previous_boot_id, old->previous_boot_id, sizeof(s.previous_boot_id));
 	} else {
 		s.boot_order = old->boot_order + 1;
+		s.previous_end = RINGWATCH__V1__BOOT_END__BOOT_END_UNKNOWN;
 		memcpy(s.previous_boot_id, old->boot_id, sizeof(s.previous_boot_id));
-		if (old->armed == RW_ARMED_STOPPED) {
-			s.previous_end = RINGWATCH__V1__BOOT_END__BOOT_END_UNKNOWN;
-		} else {
-			bool planned = old->armed != RW_ARMED_NONE;
-			s.previous_end = planned ? RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY
-						 : RINGWATCH__V1__BOOT_END__BOOT_END_UNEXPECTED;
-			fill_event(old, planned, event);
-			report = true;
-		}
 	}
+	memcpy(s.boot_id, boot_id, RW_BOOT_ID_LENGTH);
 	*fresh = s;
-	return report;
+}
+
+/* A crash kernel runs before anything is written to persistent storage. */
+static bool crash_kernel_is_loaded(const char *root)
+{
+	char path[PATH_MAX];
+	rw_autofree char *text = NULL;
+	int n = snprintf(path, sizeof(path), "%s/sys/kernel/kexec_crash_loaded", root);
+
+	return n > 0 && (size_t)n < sizeof(path) && rw_file_read(path, 64, &text, NULL) == 0 &&
+	       text[0] == '1';
+}
+
+bool rw_boot_look(const char *root, struct rw_boot_state *s)
+{
+	char backend[RW_BOOT_BACKEND_BYTES] = "";
+
+	if (!crash_kernel_is_loaded(root))
+		rw_pstore_backend(root, backend, sizeof(backend));
+	if (strcmp(backend, s->pstore_backend) == 0)
+		return false;
+	memcpy(s->pstore_backend, backend, sizeof(backend));
+	return true;
 }
 
 /* ---- files ---------------------------------------------------------------------------- */
 
-static int path_of(const char *folder, const char *name, char out[PATH_MAX])
-{
-	int n = snprintf(out, PATH_MAX, "%s/%s", folder, name);
-	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
 int rw_boot_load(const char *folder, struct rw_boot_state *out, char error[RW_BOOT_ERROR_BYTES])
 {
-	char path[PATH_MAX];
-	char aside[PATH_MAX];
 	const char *what;
 	rw_autofree char *text = NULL;
-	int err = path_of(folder, "boot.state", path);
+	int err = rw_state_read(folder, state_name, &text);
 
-	if (err == 0)
-		err = path_of(folder, "boot.state.damaged", aside);
-	if (err == 0)
-		err = rw_file_read(path, FILE_MAX, &text, NULL);
 	if (err != 0 && err != -EFBIG) {
 		snprintf(error, RW_BOOT_ERROR_BYTES, "boot.state: %s", strerror(-err));
 		return err;
@@ -247,14 +224,15 @@ int rw_boot_load(const char *folder, struct rw_boot_state *out, char error[RW_BO
 		 "boot.state: %s; set aside as boot.state.damaged, how the last boot ended is not "
 		 "known",
 		 what);
-	return rename(path, aside) == 0 ? -EINVAL : -errno;
+	err = rw_state_set_aside(folder, state_name);
+	return err == 0 ? -EINVAL : err;
 }
 
 int rw_boot_save(const char *folder, const struct rw_boot_state *state)
 {
 	char path[PATH_MAX];
-	char text[2048];
-	int err = path_of(folder, "boot.state", path);
+	char text[STATE_BYTES];
+	int err = rw_state_path(folder, state_name, path);
 	long length = rw_boot_format(state, text, sizeof(text));
 
 	if (err != 0)
@@ -263,6 +241,8 @@ int rw_boot_save(const char *folder, const struct rw_boot_state *state)
 		return (int)length;
 	return rw_file_replace(path, text, (size_t)length, 0600);
 }
+
+/* ---- announcements ----------------------------------------------------------------------- */
 
 int rw_announcement_parse(const char *text, enum rw_boot_armed *out)
 {
@@ -289,7 +269,7 @@ int rw_announcement_write(const char *folder, const struct rw_announcement *anno
 {
 	char path[PATH_MAX];
 	char text[256];
-	int err = path_of(folder, "announced", path);
+	int err = rw_state_path(folder, announced_name, path);
 
 	if (err != 0)
 		return err;
@@ -304,21 +284,20 @@ int rw_announcement_write(const char *folder, const struct rw_announcement *anno
 bool rw_announcement_read(const char *folder, const char *boot_id, uint64_t boot_ms,
 			  struct rw_announcement *out)
 {
-	char path[PATH_MAX];
 	char of_boot[RW_BOOT_ID_LENGTH + 1] = "";
 	rw_autofree char *text = NULL;
 	uint64_t announced_ms;
 	uint64_t back_in_s;
 	int armed;
 
-	if (path_of(folder, "announced", path) != 0 ||
-	    rw_file_read(path, FILE_MAX, &text, NULL) != 0)
+	if (rw_state_read(folder, announced_name, &text) != 0)
 		return false;
 	const char *at = text;
-	if (!take_boot_id(&at, "boot_id", false, of_boot) ||
-	    !take_number(&at, "boot_ms", &announced_ms) ||
-	    !take_choice(&at, "armed", armed_names, &armed) ||
-	    !take_number(&at, "back_in_s", &back_in_s) || back_in_s > UINT32_MAX || *at != '\0')
+	if (!rw_state_take_boot_id(&at, "boot_id", false, of_boot) ||
+	    !rw_state_take_number(&at, "boot_ms", &announced_ms) ||
+	    !rw_state_take_choice(&at, "armed", armed_names, &armed) ||
+	    !rw_state_take_number(&at, "back_in_s", &back_in_s) || back_in_s > UINT32_MAX ||
+	    *at != '\0')
 		return false;
 	if (armed < RW_ARMED_REBOOT || armed > RW_ARMED_KEXEC || strcmp(of_boot, boot_id) != 0 ||
 	    announced_ms > boot_ms || boot_ms - announced_ms > RW_BOOT_ANNOUNCED_FOR_MS)
@@ -331,15 +310,19 @@ void rw_announcement_remove(const char *folder)
 {
 	char path[PATH_MAX];
 
-	if (path_of(folder, "announced", path) == 0)
+	if (rw_state_path(folder, announced_name, path) == 0)
 		unlink(path);
 }
 
-int rw_boot_current_id(char out[RW_BOOT_ID_LENGTH + 1])
+int rw_boot_id_below(const char *root, char out[RW_BOOT_ID_LENGTH + 1])
 {
+	char path[PATH_MAX];
 	rw_autofree char *text = NULL;
-	int err = rw_file_read("/proc/sys/kernel/random/boot_id", 128, &text, NULL);
+	int n = snprintf(path, sizeof(path), "%s/proc/sys/kernel/random/boot_id", root);
 
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	int err = rw_file_read(path, 128, &text, NULL);
 	if (err != 0)
 		return err;
 	text[strcspn(text, "\n")] = '\0';
@@ -347,4 +330,9 @@ int rw_boot_current_id(char out[RW_BOOT_ID_LENGTH + 1])
 		return -EINVAL;
 	memcpy(out, text, RW_BOOT_ID_LENGTH + 1);
 	return 0;
+}
+
+int rw_boot_current_id(char out[RW_BOOT_ID_LENGTH + 1])
+{
+	return rw_boot_id_below("", out);
 }

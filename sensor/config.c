@@ -42,7 +42,7 @@ static const struct rw_conf_key spool_keys[] = {
 	 .none_allowed = true,
 	 .present_offset = offsetof(struct rw_sensor_config, spool.max_age_given) -
 			   offsetof(struct rw_sensor_config, spool),
-	 .min = 1,
+	 .min = RW_SENSOR_AGE_LEAST_MS,
 	 .max = UINT64_MAX},
 	{.name = NULL},
 };
@@ -87,27 +87,28 @@ static const struct rw_conf_key keys[] = {
 	{.name = NULL},
 };
 
+static bool has_no_port(const char *address)
+{
+	return strcmp(strrchr(address, ':'), ":0") == 0;
+}
+
 int rw_sensor_config_load(const char *path, struct rw_sensor_config *out,
 			  char error[RW_CONF_ERROR_BYTES])
 {
 	static const char only_none[] = "this version of the sensor accepts only `none` here";
+	static const char no_port[] = "port 0 cannot be connected to, expected 1 to 65535";
 	struct rw_sensor_config config;
 	int err = rw_conf_load(path, RW_CONFIG_SCHEMA, keys, &config, sizeof(config), error);
 
 	if (err != 0)
 		return err;
-	if (config.spool.max_age_given)
-		return rw_conf_complain(path, "spool.max_age", error, only_none);
 	if (config.markers_dir_given)
 		return rw_conf_complain(path, "markers_dir", error, only_none);
 	if (config.netconsole_given)
 		return rw_conf_complain(path, "netconsole", error, only_none);
 	for (uint32_t i = 0; i < config.collector_count; i++) {
-		const char *address = config.collectors[i];
-		if (strcmp(strrchr(address, ':'), ":0") == 0)
-			return rw_conf_complain(
-				path, "collectors", error,
-				"port 0 cannot be connected to, expected 1 to 65535");
+		if (has_no_port(config.collectors[i]))
+			return rw_conf_complain(path, "collectors", error, no_port);
 	}
 	config.host_id_given = strcmp(config.host_id, "certificate") != 0;
 	*out = config;

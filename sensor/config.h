@@ -13,6 +13,7 @@ enum {
 	RW_SENSOR_PATH_BYTES = 1024,
 	RW_SENSOR_ADDRESS_BYTES = 272,
 	RW_SENSOR_COLLECTORS_MAX = 8,
+	RW_SENSOR_AGE_LEAST_MS = 60000, /* of spool.max_age */
 };
 
 struct rw_sensor_config {

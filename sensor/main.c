@@ -28,6 +28,8 @@ int main(int argc, char **argv)
 		return rw_sensor_print_coverage(&options);
 	case RW_ACT_ANNOUNCE:
 		return rw_sensor_announce(&options);
+	case RW_ACT_LEAVE_SAFE_START:
+		return rw_sensor_leave_safe_start(&options);
 	case RW_ACT_RUN:
 		break;
 	}

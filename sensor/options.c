@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/units.h"
 
@@ -17,6 +18,9 @@ enum option_name {
 	OPTION_NO_BPF,
 	OPTION_HOOKS,
 	OPTION_KMSG,
+	OPTION_USER,
+	OPTION_REMOVE_PSTORE,
+	OPTION_LEAVE_SAFE_START,
 	OPTION_LOG_LEVEL,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -31,6 +35,9 @@ static const struct option long_options[] = {
 	{"no-bpf", no_argument, NULL, OPTION_NO_BPF},
 	{"hooks", required_argument, NULL, OPTION_HOOKS},
 	{"kmsg", required_argument, NULL, OPTION_KMSG},
+	{"user", required_argument, NULL, OPTION_USER},
+	{"remove-pstore", no_argument, NULL, OPTION_REMOVE_PSTORE},
+	{"leave-safe-start", no_argument, NULL, OPTION_LEAVE_SAFE_START},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
@@ -46,12 +53,19 @@ void rw_sensor_options_help(void)
 	      "  --check-config       check configuration and certificates, then exit\n"
 	      "  --coverage           print what can be seen here, and through which hook\n"
 	      "  --announce KIND      a reboot, power-off or kexec is about to be made; the\n"
-	      "                       running sensor says so when it is stopped\n"
+	      "                       running sensor says so when it is stopped. auto: if\n"
+	      "                       systemd says so\n"
 	      "  --back-in DURATION   with --announce: when the host will be back (default 300s)\n"
 	      "  --no-bpf             use the kernel log alone\n"
 	      "  --hooks KIND         the best kind of BPF hook to use: all (default), kprobe,\n"
 	      "                       raw or none\n"
 	      "  --kmsg PATH          read kernel log records from PATH instead of /dev/kmsg\n"
+	      "  --user NAME          the user to become after the start (default ringwatch, if\n"
+	      "                       there is one); none: stay who it is\n"
+	      "  --remove-pstore      remove crash records from the persistent store once they\n"
+	      "                       are archived and spooled\n"
+	      "  --leave-safe-start   let BPF attach again after the host died twice soon after\n"
+	      "                       it did, then exit\n"
 	      "  --log-level LEVEL    error, warning, info (default) or debug\n"
 	      "  --help, --version\n",
 	      stdout);
@@ -87,8 +101,10 @@ static int take_option(int option, struct rw_sensor_options *o, bool *back_in)
 		return 0;
 	case OPTION_ANNOUNCE:
 		o->act = RW_ACT_ANNOUNCE;
-		if (rw_announcement_parse(optarg, &o->announcement.armed) != 0)
-			return complain("announce", optarg, "reboot, power-off or kexec");
+		if (strcmp(optarg, "auto") == 0)
+			o->announcement.armed = RW_ARMED_NONE;
+		else if (rw_announcement_parse(optarg, &o->announcement.armed) != 0)
+			return complain("announce", optarg, "reboot, power-off, kexec or auto");
 		return 0;
 	case OPTION_BACK_IN:
 		*back_in = true;
@@ -102,6 +118,15 @@ static int take_option(int option, struct rw_sensor_options *o, bool *back_in)
 		return 0;
 	case OPTION_KMSG:
 		o->kmsg = optarg;
+		return 0;
+	case OPTION_USER:
+		o->user = strcmp(optarg, "none") == 0 ? NULL : optarg;
+		return 0;
+	case OPTION_REMOVE_PSTORE:
+		o->remove_pstore = true;
+		return 0;
+	case OPTION_LEAVE_SAFE_START:
+		o->act = RW_ACT_LEAVE_SAFE_START;
 		return 0;
 	case OPTION_LOG_LEVEL:
 		if (rw_log_parse_level(optarg, &o->log_level) != 0)
@@ -124,6 +149,7 @@ int rw_sensor_options_parse(int argc, char **argv, struct rw_sensor_options *out
 		.act = RW_ACT_RUN,
 		.config = "/etc/ringwatch/sensor.yaml",
 		.kmsg = "/dev/kmsg",
+		.user = "ringwatch",
 		.tier = RW_PROBES_ALL,
 		.log_level = RW_LOG_INFO,
 		.announcement.back_in_s = RW_BACK_IN_DEFAULT_S,

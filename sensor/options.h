@@ -3,6 +3,7 @@
 #ifndef RINGWATCH_SENSOR_OPTIONS_H
 #define RINGWATCH_SENSOR_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/log.h"
@@ -14,6 +15,7 @@ enum rw_sensor_act {
 	RW_ACT_CHECK_CONFIG,
 	RW_ACT_COVERAGE,
 	RW_ACT_ANNOUNCE,
+	RW_ACT_LEAVE_SAFE_START,
 	RW_ACT_HELP,
 	RW_ACT_VERSION,
 };
@@ -23,8 +25,10 @@ struct rw_sensor_options {
 	const char *config;
 	const char *kmsg;
 	enum rw_probes_tier tier;
+	const char *user; /* to become; NULL: stay */
+	bool remove_pstore;
 	enum rw_log_level log_level;
-	struct rw_announcement announcement;
+	struct rw_announcement announcement; /* armed is RW_ARMED_NONE: ask systemd */
 };
 
 enum { RW_BACK_IN_DEFAULT_S = 300 };

@@ -8,11 +8,20 @@
 long rw_event_pack(const struct rw_event *event, uint8_t *out, size_t size)
 {
 	Ringwatch__V1__Event m = RINGWATCH__V1__EVENT__INIT;
+	Ringwatch__V1__Fact facts[RW_FACTS_MAX];
+	Ringwatch__V1__Fact *fact_pointers[RW_FACTS_MAX];
 	char *stack[RW_STACK_MAX];
 	uint32_t frames = event->stack_count < RW_STACK_MAX ? event->stack_count : RW_STACK_MAX;
+	uint32_t fact_count = event->fact_count < RW_FACTS_MAX ? event->fact_count : RW_FACTS_MAX;
 
 	for (uint32_t i = 0; i < frames; i++)
 		stack[i] = (char *)event->stack[i];
+	for (uint32_t i = 0; i < fact_count; i++) {
+		ringwatch__v1__fact__init(&facts[i]);
+		facts[i].name = event->facts[i].name;
+		facts[i].value = (char *)event->facts[i].value;
+		fact_pointers[i] = &facts[i];
+	}
 	m.sequence = event->sequence;
 	m.kind = event->kind;
 	m.severity = event->severity;
@@ -32,6 +41,14 @@ long rw_event_pack(const struct rw_event *event, uint8_t *out, size_t size)
 	m.count = event->count;
 	m.n_stack = frames;
 	m.stack = stack;
+	m.n_facts = fact_count;
+	m.facts = fact_pointers;
+	m.about = event->about;
+	if (event->log != NULL && event->log->packed_bytes > 0) {
+		m.log.data = (uint8_t *)event->log->packed;
+		m.log.len = event->log->packed_bytes;
+		m.log_bytes = event->log->plain_bytes;
+	}
 	if (ringwatch__v1__event__get_packed_size(&m) > size)
 		return -EMSGSIZE;
 	return (long)ringwatch__v1__event__pack(&m, out);
@@ -76,7 +93,37 @@ static int copy_message(const Ringwatch__V1__Event *m, struct rw_event *e)
 	return err != 0 ? -EBADMSG : 0;
 }
 
-int rw_event_unpack(const uint8_t *bytes, size_t length, struct rw_event *out)
+static int copy_facts(const Ringwatch__V1__Event *m, struct rw_event *e)
+{
+	int err = 0;
+
+	if (m->n_facts > RW_FACTS_MAX)
+		return -EBADMSG;
+	e->fact_count = (uint32_t)m->n_facts;
+	for (size_t i = 0; i < m->n_facts; i++) {
+		e->facts[i].name = m->facts[i]->name;
+		err |= copy(e->facts[i].value, sizeof(e->facts[i].value), m->facts[i]->value);
+	}
+	return err;
+}
+
+static int copy_log(const Ringwatch__V1__Event *m, struct rw_event *e, struct rw_log_excerpt *log)
+{
+	if (m->log.len > RW_LOG_PACKED_MAX)
+		return -EBADMSG;
+	if (log == NULL)
+		return 0;
+	log->packed_bytes = (uint32_t)m->log.len;
+	log->plain_bytes = m->log_bytes;
+	if (m->log.len == 0)
+		return 0;
+	memcpy(log->packed, m->log.data, m->log.len);
+	e->log = log;
+	return 0;
+}
+
+int rw_event_unpack(const uint8_t *bytes, size_t length, struct rw_event *out,
+		    struct rw_log_excerpt *log)
 {
 	Ringwatch__V1__Event *m = ringwatch__v1__event__unpack(NULL, length, bytes);
 
@@ -84,6 +131,11 @@ int rw_event_unpack(const uint8_t *bytes, size_t length, struct rw_event *out)
 		return -EBADMSG;
 	memset(out, 0, sizeof(*out));
 	int err = copy_message(m, out);
+	if (err == 0)
+		err = copy_facts(m, out);
+	if (err == 0)
+		err = copy_log(m, out, log);
+	out->about = m->about;
 	ringwatch__v1__event__free_unpacked(m, NULL);
 	return err;
 }

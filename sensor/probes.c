@@ -11,7 +11,9 @@
  * if it may be.
  *
  * What stays after the start is one link and one program descriptor a hook, the
- * ring and the counters; libbpf's objects are closed again.
+ * ring and the counters; libbpf's objects are closed again. All objects have the
+ * same constants and share one map of them: each map is at least a page, and the
+ * kernel's memory is the host's.
  *
  * Owner: the sensor's one thread.
  */
@@ -21,137 +23,22 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
-
-/* Generated; of each only the object's bytes are used. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#include "module.skel.h"
-#include "oops.skel.h"
-#include "panic.skel.h"
-#include "restart.skel.h"
-#include "selftest.skel.h"
-#include "warn.skel.h"
-#pragma GCC diagnostic pop
+#include "sensor/watches.h"
 
 enum {
-	PROGRAMS_MAX = 6,   /* of a candidate */
-	CANDIDATES_MAX = 5, /* of a kind */
-	HOOKS_MAX = 32,     /* live at once */
-	MESSAGE_BYTES = 512,
+	HOOKS_MAX = 48, /* live at once */
+	RODATA_BYTES_MAX = 256,
 	KERNEL_ENOTSUPP = 524, /* not in errno.h, yet some attachments fail with it */
 };
-
-/* ---- what is watched, and through what ------------------------------------ */
-
-struct candidate {
-	enum rw_probes_tier tier;
-	const char *map; /* the object's own map, beside records and counters; or NULL */
-	uint32_t needed; /* of `programs`, counted from the first */
-	const char *programs[PROGRAMS_MAX];
-};
-
-struct watch {
-	Ringwatch__V1__Kind kind;
-	const char *object;
-	const void *(*elf)(size_t *size);
-	struct candidate candidates[CANDIDATES_MAX];
-};
-
-static const struct watch watches[] = {
-	{
-		.kind = RINGWATCH__V1__KIND__KIND_OOPS,
-		.object = "oops",
-		.elf = oops_bpf__elf_bytes,
-		.candidates =
-			{
-				{RW_PROBES_ALL,
-				 "routes",
-				 3,
-				 {"rw_oops_enter", "rw_die_after", "rw_die", "rw_die_addr",
-				  "rw_task_dead"}},
-				{RW_PROBES_KPROBE,
-				 "routes",
-				 3,
-				 {"rw_kprobe_oops_enter", "rw_kprobe_die",
-				  "rw_kprobe_page_fault_oops", "rw_kprobe_die_addr",
-				  "rw_kprobe_task_dead"}},
-				/* That it happened, without where. */
-				{RW_PROBES_ALL, "routes", 1, {"rw_oops_enter", "rw_task_dead"}},
-			},
-	},
-	{
-		.kind = RINGWATCH__V1__KIND__KIND_PANIC,
-		.object = "panic",
-		.elf = panic_bpf__elf_bytes,
-		.candidates =
-			{
-				{RW_PROBES_ALL, NULL, 1, {"rw_console"}},
-				{RW_PROBES_ALL, NULL, 1, {"rw_vpanic"}},
-				{RW_PROBES_ALL, NULL, 1, {"rw_crash_kexec"}},
-				{RW_PROBES_KPROBE, NULL, 1, {"rw_kprobe_panic"}},
-				{RW_PROBES_RAW, NULL, 1, {"rw_raw_console"}},
-			},
-	},
-	{
-		.kind = RINGWATCH__V1__KIND__KIND_WARNING,
-		.object = "warn",
-		.elf = warn_bpf__elf_bytes,
-		.candidates =
-			{
-				{RW_PROBES_ALL, NULL, 1, {"rw_warn"}},
-				{RW_PROBES_ALL, NULL, 1, {"rw_report_end"}},
-				{RW_PROBES_KPROBE, NULL, 1, {"rw_kprobe_warn"}},
-				{RW_PROBES_RAW, NULL, 1, {"rw_raw_report_end"}},
-			},
-	},
-	{
-		.kind = RINGWATCH__V1__KIND__KIND_MODULE_LOAD_FAILED,
-		.object = "module",
-		.elf = module_bpf__elf_bytes,
-		.candidates =
-			{
-				{RW_PROBES_ALL,
-				 "attempts",
-				 2,
-				 {"rw_module_file_ends", "rw_module_read", "rw_module_memory_ends",
-				  "rw_module_init", "rw_module_load"}},
-				{RW_PROBES_KPROBE,
-				 "attempts",
-				 2,
-				 {"rw_kretprobe_module_file_ends", "rw_kprobe_module_read",
-				  "rw_kretprobe_module_memory_ends", "rw_kprobe_module_init",
-				  "rw_kprobe_module_load"}},
-			},
-	},
-	{
-		.kind = RINGWATCH__V1__KIND__KIND_RESTART,
-		.object = "restart",
-		.elf = restart_bpf__elf_bytes,
-		.candidates =
-			{
-				{RW_PROBES_ALL,
-				 NULL,
-				 1,
-				 {"rw_restart", "rw_power_off", "rw_halt", "rw_kexec",
-				  "rw_emergency"}},
-				{RW_PROBES_KPROBE,
-				 NULL,
-				 1,
-				 {"rw_kprobe_restart", "rw_kprobe_power_off", "rw_kprobe_halt",
-				  "rw_kprobe_kexec", "rw_kprobe_emergency"}},
-			},
-	},
-};
-
-enum { WATCHES = sizeof(watches) / sizeof(watches[0]) };
-_Static_assert((int)WATCHES <= (int)RW_PROBES_COVERAGE_MAX, "each watch has its row");
 
 struct hook {
 	struct bpf_link *link;
@@ -163,12 +50,17 @@ struct rw_probes {
 	void *context;
 	int records; /* maps */
 	int counters;
+	const uint64_t *counted; /* the counters, mapped for reading; or NULL */
 	struct ring_buffer *ring;
+	int rodata; /* the constants' map, once there is one */
+	size_t rodata_bytes;
+	uint8_t rodata_copy[RODATA_BYTES_MAX];
+	uint64_t map_bytes;
 	struct hook hooks[HOOKS_MAX];
 	uint32_t hook_count;
-	struct rw_probe_coverage coverage[WATCHES];
-	struct rw_record record; /* the one being handed on */
-	uint64_t selftest_value; /* awaited; 0 when none is */
+	struct rw_probe_coverage *coverage; /* one for each watch */
+	struct rw_record record;            /* the one being handed on */
+	uint64_t selftest_value;            /* awaited; 0 when none is */
 	bool selftest_seen;
 };
 
@@ -220,8 +112,15 @@ static const char *error_words(int error)
 	return words != NULL ? words : "unknown error";
 }
 
+/* The verifier's answers. */
+static bool is_refusal(int error)
+{
+	return error == -EINVAL || error == -EACCES;
+}
+
 /* A reason that does not fit, or a hook's second failure, is left off whole. */
-static void add_reason(struct rw_probe_coverage *coverage, const char *hook, int error)
+static void add_reason(struct rw_probe_coverage *coverage, const char *hook, int error,
+		       const char *refused)
 {
 	char reason[RW_PROBES_REASON_BYTES];
 	int length = snprintf(reason, sizeof(reason), "%s: ", hook);
@@ -229,7 +128,9 @@ static void add_reason(struct rw_probe_coverage *coverage, const char *hook, int
 	if (length < 0 || strstr(coverage->reason, reason) != NULL)
 		return;
 	const char *between = coverage->reason[0] != '\0' ? "; " : "";
-	length = snprintf(reason, sizeof(reason), "%s%s: %s", between, hook, error_words(error));
+	bool by_verifier = refused != NULL && is_refusal(error);
+	length = snprintf(reason, sizeof(reason), "%s%s: %s", between, hook,
+			  by_verifier ? refused : error_words(error));
 	if (length > 0 && (size_t)length < sizeof(coverage->reason) - strlen(coverage->reason))
 		append(coverage->reason, sizeof(coverage->reason), "%s", reason);
 }
@@ -305,6 +206,21 @@ static bool is_among(const char *name, const char *const *names, uint32_t count)
 	return false;
 }
 
+static bool is_constants(const struct bpf_map *map)
+{
+	return bpf_map__is_internal(map) && strstr(bpf_map__name(map), ".rodata") != NULL;
+}
+
+/* The same bytes as in the objects before: one map is enough. */
+static bool are_shared_constants(const struct rw_probes *probes, const struct bpf_map *map)
+{
+	size_t size = 0;
+	const void *value = bpf_map__initial_value((struct bpf_map *)map, &size);
+
+	return is_constants(map) && value != NULL && probes->rodata >= 0 &&
+	       size == probes->rodata_bytes && memcmp(value, probes->rodata_copy, size) == 0;
+}
+
 static int prepare_maps(const struct rw_probes *probes, struct bpf_object *object,
 			const char *own_map)
 {
@@ -318,6 +234,8 @@ static int prepare_maps(const struct rw_probes *probes, struct bpf_object *objec
 			error = bpf_map__reuse_fd(map, probes->records);
 		else if (strcmp(name, "counters") == 0)
 			error = bpf_map__reuse_fd(map, probes->counters);
+		else if (are_shared_constants(probes, map))
+			error = bpf_map__reuse_fd(map, probes->rodata);
 		else if (!bpf_map__is_internal(map) &&
 			 (own_map == NULL || strcmp(name, own_map) != 0))
 			error = bpf_map__set_autocreate(map, false);
@@ -327,8 +245,70 @@ static int prepare_maps(const struct rw_probes *probes, struct bpf_object *objec
 	return 0;
 }
 
+/* What the kernel charges for a map. */
+static uint64_t charge_of(int descriptor)
+{
+	char path[64];
+	char line[128];
+	unsigned long long bytes = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", descriptor);
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	}
+	fclose(file);
+	return bytes;
+}
+
+/* Kernels before 6.4 leave the ring's own bytes out. */
+static uint64_t charge_of_ring(int descriptor)
+{
+	uint64_t bytes = charge_of(descriptor);
+
+	return bytes > RW_RINGBUF_BYTES ? bytes : bytes + RW_RINGBUF_BYTES;
+}
+
+/* The maps that a loaded object brought along stay as long as its programs. */
+static void count_own_maps(struct rw_probes *probes, const struct bpf_object *object,
+			   const char *own_map)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object)
+	{
+		bool own = own_map != NULL && strcmp(bpf_map__name(map), own_map) == 0;
+		if (own || (bpf_map__is_internal(map) && !are_shared_constants(probes, map)))
+			probes->map_bytes += charge_of(bpf_map__fd(map));
+	}
+}
+
+/* The first object's constants are kept for the others. */
+static void keep_constants(struct rw_probes *probes, const struct bpf_object *object)
+{
+	struct bpf_map *map;
+	size_t size = 0;
+
+	bpf_object__for_each_map(map, object)
+	{
+		if (!is_constants(map))
+			continue;
+		const void *value = bpf_map__initial_value(map, &size);
+		if (value == NULL || size > sizeof(probes->rodata_copy))
+			continue;
+		probes->rodata = dup(bpf_map__fd(map));
+		probes->rodata_bytes = size;
+		memcpy(probes->rodata_copy, value, size);
+		probes->map_bytes += charge_of(probes->rodata);
+		return;
+	}
+}
+
 /* Opens and loads the object with just these programs. */
-static int load_programs(const struct rw_probes *probes, const struct watch *watch,
+static int load_programs(const struct rw_probes *probes, const struct rw_watch *watch,
 			 const char *own_map, const char *const *programs, uint32_t count,
 			 struct bpf_object **out)
 {
@@ -358,17 +338,17 @@ static int load_programs(const struct rw_probes *probes, const struct watch *wat
 	return 0;
 }
 
-static uint32_t program_count(const struct candidate *candidate)
+static uint32_t program_count(const struct rw_candidate *candidate)
 {
 	uint32_t count = 0;
 
-	while (count < PROGRAMS_MAX && candidate->programs[count] != NULL)
+	while (count < RW_WATCH_PROGRAMS_MAX && candidate->programs[count] != NULL)
 		count++;
 	return count;
 }
 
 /* "fentry/oops_enter" of "rw_oops_enter". */
-static void hook_of_program(const struct watch *watch, const char *name,
+static void hook_of_program(const struct rw_watch *watch, const char *name,
 			    char out[RW_PROBES_HOOK_BYTES])
 {
 	size_t size;
@@ -388,11 +368,11 @@ static void hook_of_program(const struct watch *watch, const char *name,
  * Loads what of a candidate will load: `left_out` tells which optional programs
  * did not. Fails with the error of the first program it cannot do without.
  */
-static int load_candidate(const struct rw_probes *probes, const struct watch *watch,
-			  const struct candidate *candidate, struct rw_probe_coverage *coverage,
+static int load_candidate(const struct rw_probes *probes, const struct rw_watch *watch,
+			  const struct rw_candidate *candidate, struct rw_probe_coverage *coverage,
 			  struct bpf_object **out)
 {
-	const char *good[PROGRAMS_MAX] = {0};
+	const char *good[RW_WATCH_PROGRAMS_MAX] = {0};
 	uint32_t count = program_count(candidate);
 	uint32_t good_count = 0;
 	char hook[RW_PROBES_HOOK_BYTES];
@@ -412,7 +392,7 @@ static int load_candidate(const struct rw_probes *probes, const struct watch *wa
 			continue;
 		}
 		hook_of_program(watch, candidate->programs[i], hook);
-		add_reason(coverage, hook, alone);
+		add_reason(coverage, hook, alone, candidate->refused);
 		if (i < candidate->needed)
 			return alone;
 	}
@@ -444,7 +424,7 @@ static int attach_program(struct rw_probes *probes, const struct bpf_object *obj
 	hook->link = bpf_program__attach(program);
 	if (hook->link == NULL) {
 		int error = -errno;
-		add_reason(coverage, bpf_program__section_name(program), error);
+		add_reason(coverage, bpf_program__section_name(program), error, NULL);
 		return error;
 	}
 	hook->program = dup(bpf_program__fd(program));
@@ -458,7 +438,7 @@ static int attach_program(struct rw_probes *probes, const struct bpf_object *obj
 	return 0;
 }
 
-static int attach_candidate(struct rw_probes *probes, const struct candidate *candidate,
+static int attach_candidate(struct rw_probes *probes, const struct rw_candidate *candidate,
 			    const struct bpf_object *object, struct rw_probe_coverage *coverage)
 {
 	uint32_t before = probes->hook_count;
@@ -474,8 +454,8 @@ static int attach_candidate(struct rw_probes *probes, const struct candidate *ca
 	return 0;
 }
 
-static int try_candidate(struct rw_probes *probes, const struct watch *watch,
-			 const struct candidate *candidate, struct rw_probe_coverage *coverage)
+static int try_candidate(struct rw_probes *probes, const struct rw_watch *watch,
+			 const struct rw_candidate *candidate, struct rw_probe_coverage *coverage)
 {
 	struct bpf_object *object = NULL;
 
@@ -483,22 +463,60 @@ static int try_candidate(struct rw_probes *probes, const struct watch *watch,
 	if (error != 0)
 		return error;
 	error = attach_candidate(probes, candidate, object, coverage);
+	if (error == 0)
+		count_own_maps(probes, object, candidate->map);
 	/* Links and maps in use outlive the object. */
 	bpf_object__close(object);
 	return error;
 }
 
-static void watch_kind(struct rw_probes *probes, const struct watch *watch,
+/*
+ * A hook can be live and what it watches be switched off, or not be there at
+ * all: that is said too.
+ */
+static void add_doubt(const struct rw_watch *watch, struct rw_probe_coverage *coverage)
+{
+	const char *doubt = NULL;
+	char first = '\0';
+
+	if (watch->kinds[0] == RINGWATCH__V1__KIND__KIND_MEMORY_ERROR &&
+	    access("/sys/devices/system/edac/mc/mc0", F_OK) != 0)
+		doubt = "no memory controller has an EDAC driver";
+	if (watch->kinds[0] == RINGWATCH__V1__KIND__KIND_KFENCE) {
+		FILE *file = fopen("/sys/module/kfence/parameters/sample_interval", "re");
+		if (file != NULL) {
+			first = (char)fgetc(file);
+			fclose(file);
+		}
+		if (first == '0')
+			doubt = "KFENCE is off (kfence.sample_interval=0)";
+	}
+	if (doubt == NULL ||
+	    strlen(coverage->reason) + strlen(doubt) + 3 > sizeof(coverage->reason))
+		return;
+	append(coverage->reason, sizeof(coverage->reason), "%s%s",
+	       coverage->reason[0] != '\0' ? "; " : "", doubt);
+}
+
+static void watch_kind(struct rw_probes *probes, const struct rw_watch *watch,
 		       struct rw_probe_coverage *coverage)
 {
-	for (uint32_t i = 0; i < CANDIDATES_MAX && watch->candidates[i].programs[0] != NULL; i++) {
-		const struct candidate *candidate = &watch->candidates[i];
-		if (candidate->tier < tier_limit)
+	const char *refused = NULL; /* for a reason that may hold for others too */
+
+	for (uint32_t i = 0;
+	     i < RW_WATCH_CANDIDATES_MAX && watch->candidates[i].programs[0] != NULL; i++) {
+		const struct rw_candidate *candidate = &watch->candidates[i];
+		if (candidate->tier < tier_limit ||
+		    (refused != NULL && candidate->refused == refused))
 			continue;
-		if (try_candidate(probes, watch, candidate, coverage) == 0) {
+		int error = try_candidate(probes, watch, candidate, coverage);
+		if (error == 0) {
 			coverage->in_bpf = true;
+			add_doubt(watch, coverage);
 			return;
 		}
+		if (is_refusal(error))
+			refused = candidate->refused;
 	}
 	snprintf(coverage->hook, sizeof(coverage->hook), "none");
 	if (coverage->reason[0] == '\0')
@@ -554,26 +572,45 @@ int rw_probes_consume(struct rw_probes *probes)
 uint32_t rw_probes_coverage(const struct rw_probes *probes,
 			    struct rw_probe_coverage out[RW_PROBES_COVERAGE_MAX])
 {
-	memcpy(out, probes->coverage, sizeof(probes->coverage));
-	return WATCHES;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < rw_watch_count; i++) {
+		for (uint32_t k = 0; k < RW_WATCH_KINDS_MAX; k++) {
+			if (rw_watches[i].kinds[k] == 0 || count == RW_PROBES_COVERAGE_MAX)
+				continue;
+			out[count] = probes->coverage[i];
+			out[count++].kind = rw_watches[i].kinds[k];
+		}
+	}
+	return count;
 }
 
-uint64_t rw_probes_lost(struct rw_probes *probes)
+void rw_probes_losses(const struct rw_probes *probes, struct rw_probes_losses *out)
 {
-	uint32_t slot = RW_COUNTER_RESERVE_FAILED;
-	uint64_t lost = 0;
-
+	*out = (struct rw_probes_losses){0};
 	if (probes->ring == NULL)
-		return 0;
-	if (bpf_map_lookup_elem(probes->counters, &slot, &lost) != 0)
-		lost = 0;
+		return;
+	out->reserve_failed =
+		__atomic_load_n(&probes->counted[RW_COUNTER_RESERVE_FAILED], __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < probes->hook_count; i++) {
 		struct bpf_prog_info info = {0};
 		uint32_t length = sizeof(info);
 		if (bpf_obj_get_info_by_fd(probes->hooks[i].program, &info, &length) == 0)
-			lost += info.recursion_misses;
+			out->missed += info.recursion_misses;
 	}
-	return lost;
+}
+
+uint64_t rw_probes_lost(const struct rw_probes *probes)
+{
+	struct rw_probes_losses losses;
+
+	rw_probes_losses(probes, &losses);
+	return losses.reserve_failed + losses.missed;
+}
+
+uint64_t rw_probes_map_bytes(const struct rw_probes *probes)
+{
+	return probes->map_bytes;
 }
 
 /* ---- start and end -------------------------------------------------------- */
@@ -585,15 +622,15 @@ uint64_t rw_probes_lost(struct rw_probes *probes)
  */
 static int selftest(struct rw_probes *probes)
 {
-	static const struct watch watch = {.object = "selftest", .elf = selftest_bpf__elf_bytes};
-	static const char *const programs[] = {"rw_selftest"};
+	const char *const *programs = rw_watch_selftest.candidates[0].programs;
 	uint64_t ctx[] = {0x72696e6777617463}; /* any number but 0 */
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ctx, .ctx_size_in = sizeof(ctx));
 	struct bpf_object *object = NULL;
 
-	int error = load_programs(probes, &watch, NULL, programs, 1, &object);
+	int error = load_programs(probes, &rw_watch_selftest, NULL, programs, 1, &object);
 	if (error != 0)
 		return error;
+	keep_constants(probes, object);
 	probes->selftest_value = ctx[0];
 	const struct bpf_program *program = bpf_object__find_program_by_name(object, programs[0]);
 	int ran = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
@@ -606,16 +643,50 @@ static int selftest(struct rw_probes *probes)
 	return probes->selftest_seen ? 0 : -EIO;
 }
 
+/* 0 when it cannot be read: then flags that are old may be told as new. */
+static uint64_t tainted_already(void)
+{
+	unsigned long long flags = 0;
+	FILE *file = fopen("/proc/sys/kernel/tainted", "re");
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%llu", &flags) != 1)
+		flags = 0;
+	fclose(file);
+	return flags;
+}
+
+static int make_counters(struct rw_probes *probes)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	uint32_t slot = RW_COUNTER_TAINTED;
+	uint64_t tainted = tainted_already();
+
+	probes->counters = bpf_map_create(BPF_MAP_TYPE_ARRAY, "counters", sizeof(uint32_t),
+					  sizeof(uint64_t), RW_COUNTER_MAX, &opts);
+	if (probes->counters < 0)
+		return probes->counters;
+	if (bpf_map_update_elem(probes->counters, &slot, &tainted, BPF_ANY) != 0)
+		return -errno;
+	void *counted = mmap(NULL, RW_COUNTER_MAX * sizeof(uint64_t), PROT_READ, MAP_SHARED,
+			     probes->counters, 0);
+	if (counted == MAP_FAILED)
+		return -errno;
+	probes->counted = counted;
+	return 0;
+}
+
 static int make_maps(struct rw_probes *probes)
 {
 	probes->records =
 		bpf_map_create(BPF_MAP_TYPE_RINGBUF, "records", 0, 0, RW_RINGBUF_BYTES, NULL);
 	if (probes->records < 0)
 		return probes->records;
-	probes->counters = bpf_map_create(BPF_MAP_TYPE_ARRAY, "counters", sizeof(uint32_t),
-					  sizeof(uint64_t), RW_COUNTER_MAX, NULL);
-	if (probes->counters < 0)
-		return probes->counters;
+	int error = make_counters(probes);
+	if (error != 0)
+		return error;
+	probes->map_bytes = charge_of_ring(probes->records) + charge_of(probes->counters);
 	probes->ring = ring_buffer__new(probes->records, take_record, probes, NULL);
 	return probes->ring != NULL ? 0 : -errno;
 }
@@ -625,7 +696,7 @@ static void cover_nothing(struct rw_probes *probes, const char *reason)
 {
 	ring_buffer__free(probes->ring);
 	probes->ring = NULL;
-	for (uint32_t i = 0; i < WATCHES; i++) {
+	for (uint32_t i = 0; i < rw_watch_count; i++) {
 		struct rw_probe_coverage *coverage = &probes->coverage[i];
 		snprintf(coverage->hook, sizeof(coverage->hook), "none");
 		snprintf(coverage->reason, sizeof(coverage->reason), "%s", reason);
@@ -652,8 +723,8 @@ static void open_all(struct rw_probes *probes)
 		cover_nothing(probes, reason);
 		return;
 	}
-	for (uint32_t i = 0; i < WATCHES; i++)
-		watch_kind(probes, &watches[i], &probes->coverage[i]);
+	for (uint32_t i = 0; i < rw_watch_count; i++)
+		watch_kind(probes, &rw_watches[i], &probes->coverage[i]);
 }
 
 int rw_probes_open(rw_probes_fn *fn, void *context, struct rw_probes **out)
@@ -662,12 +733,16 @@ int rw_probes_open(rw_probes_fn *fn, void *context, struct rw_probes **out)
 
 	if (probes == NULL)
 		return -ENOMEM;
+	probes->coverage = calloc(rw_watch_count, sizeof(*probes->coverage));
+	if (probes->coverage == NULL) {
+		free(probes);
+		return -ENOMEM;
+	}
 	probes->fn = fn;
 	probes->context = context;
 	probes->records = -1;
 	probes->counters = -1;
-	for (uint32_t i = 0; i < WATCHES; i++)
-		probes->coverage[i].kind = watches[i].kind;
+	probes->rodata = -1;
 
 	/*
 	 * libbpf reads the kernel's type information, 4 to 5 MB, into the heap for
@@ -682,15 +757,23 @@ int rw_probes_open(rw_probes_fn *fn, void *context, struct rw_probes **out)
 	return 0;
 }
 
+static void close_descriptor(int descriptor)
+{
+	if (descriptor >= 0)
+		close(descriptor);
+}
+
 void rw_probes_close(struct rw_probes *probes)
 {
 	if (probes == NULL)
 		return;
 	drop_hooks(probes, 0);
 	ring_buffer__free(probes->ring);
-	if (probes->counters >= 0)
-		close(probes->counters);
-	if (probes->records >= 0)
-		close(probes->records);
+	if (probes->counted != NULL)
+		munmap((void *)probes->counted, RW_COUNTER_MAX * sizeof(uint64_t));
+	close_descriptor(probes->rodata);
+	close_descriptor(probes->counters);
+	close_descriptor(probes->records);
+	free(probes->coverage);
 	free(probes);
 }

@@ -5,8 +5,12 @@
  * through. Decided per program by really attaching, never by kernel version; a
  * program that fails to load or attach never takes another down.
  *
- * Attach once, never churn. One ring buffer, all maps ≤ 256 KiB together. After
- * rw_probes_open the heap that libbpf used for BTF is given back.
+ * Attach once, never churn. One ring buffer, all maps ≤ RW_PROBES_MAPS_MAX_BYTES
+ * together. After rw_probes_open the heap that libbpf used for BTF is given back.
+ *
+ * After rw_probes_open no right is needed: the ring and the counters are mapped,
+ * and what the kernel tells about a program by its descriptor it tells anyone
+ * from 5.19 on. Before that it takes CAP_BPF; without it `missed` stays 0.
  */
 #ifndef RINGWATCH_SENSOR_PROBES_H
 #define RINGWATCH_SENSOR_PROBES_H
@@ -17,7 +21,12 @@
 #include "bpf/record.h"
 #include "proto/ringwatch.pb-c.h"
 
-enum { RW_PROBES_HOOK_BYTES = 144, RW_PROBES_REASON_BYTES = 160, RW_PROBES_COVERAGE_MAX = 16 };
+enum {
+	RW_PROBES_HOOK_BYTES = 144,
+	RW_PROBES_REASON_BYTES = 160,
+	RW_PROBES_COVERAGE_MAX = 24,
+	RW_PROBES_MAPS_MAX_BYTES = 256 * 1024,
+};
 
 /* One kind of event and the hooks that are live for it. */
 struct rw_probe_coverage {
@@ -67,8 +76,17 @@ int rw_probes_consume(struct rw_probes *probes);
 uint32_t rw_probes_coverage(const struct rw_probes *probes,
 			    struct rw_probe_coverage out[RW_PROBES_COVERAGE_MAX]);
 
-/* Records that the kernel side could not hand over since the start: full ring,
- * or a program skipped because another ran (recursion misses). */
-uint64_t rw_probes_lost(struct rw_probes *probes);
+/* What the kernel side could not hand over since rw_probes_open. */
+struct rw_probes_losses {
+	uint64_t reserve_failed; /* records that found the ring full */
+	uint64_t missed;         /* runs of a program that the kernel skipped, because it, or for
+				    kprobes any BPF program, already ran on that CPU */
+};
+
+void rw_probes_losses(const struct rw_probes *probes, struct rw_probes_losses *out);
+uint64_t rw_probes_lost(const struct rw_probes *probes); /* their sum */
+
+/* What the kernel charges for all maps together (`memlock` of their descriptors). */
+uint64_t rw_probes_map_bytes(const struct rw_probes *probes);
 
 #endif

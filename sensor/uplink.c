@@ -80,6 +80,7 @@ struct rw_uplink {
 	uint64_t batch_ends[RW_UPLINK_BATCHES];
 	uint64_t ack_deadline_ms;
 	uint64_t lost_events;
+	uint32_t generation; /* of the keeper, that Hello told */
 	bool goodbye;
 	uint32_t end_retry_ms;
 	bool end_quiet;
@@ -137,7 +138,7 @@ static void say_unreachable(struct rw_uplink *u, const char *reason, uint64_t no
 	snprintf(said->reason, sizeof(said->reason), "%s", reason);
 	u->was_down = true;
 	rw_warning("event=unreachable address=%s reason=\"%s\" spooled=%u", address_of(u), reason,
-		   rw_spool_pending(u->config.spool));
+		   rw_keeper_pending(u->config.keeper));
 }
 
 /* The next address at once, the next round after a random wait. */
@@ -283,14 +284,19 @@ static int send_hello(struct rw_uplink *u)
 	hello.wall_ms = rw_clock_wall_ms();
 	hello.previous_boot_id = c->previous_boot_id;
 	hello.previous_end = c->previous_end;
-	hello.spool_id.data = (uint8_t *)rw_spool_id(c->spool);
+	hello.spool_id.data = (uint8_t *)rw_keeper_spool_id(c->keeper);
 	hello.spool_id.len = RW_SPOOL_ID_BYTES;
 	hello.kernel_release = c->kernel_release;
 	hello.architecture = c->architecture;
 	hello.n_coverage = c->coverage_count;
 	hello.coverage = pointers;
+	hello.spool_state = rw_keeper_state(c->keeper);
+	hello.spool_reason = (char *)rw_keeper_reason(c->keeper);
+	hello.safe_start = c->safe_start;
+	hello.netconsole = c->netconsole[0] == '\0' ? (char *)"none" : c->netconsole;
 	frame.body_case = RINGWATCH__V1__FRAME__BODY_HELLO;
 	frame.hello = &hello;
+	u->generation = rw_keeper_generation(c->keeper);
 	return enqueue(u, &frame);
 }
 
@@ -300,7 +306,7 @@ static void send_heartbeat(struct rw_uplink *u, uint64_t now_ms)
 	Ringwatch__V1__Heartbeat heartbeat = RINGWATCH__V1__HEARTBEAT__INIT;
 
 	heartbeat.boot_ms = now_ms;
-	heartbeat.pending_events = rw_spool_pending(u->config.spool);
+	heartbeat.pending_events = rw_keeper_pending(u->config.keeper);
 	heartbeat.lost_events = u->lost_events;
 	frame.body_case = RINGWATCH__V1__FRAME__BODY_HEARTBEAT;
 	frame.heartbeat = &heartbeat;
@@ -316,21 +322,34 @@ struct batch {
 	Ringwatch__V1__Event *events[RW_EVENTS_PER_BATCH];
 };
 
-static int add_to_batch(void *context, uint64_t sequence, const uint8_t *packed, size_t length)
+static bool is_full(const struct batch *batch, size_t length)
 {
-	struct batch *batch = context;
+	return batch->count == RW_EVENTS_PER_BATCH ||
+	       (batch->count > 0 && batch->bytes + length > BATCH_BYTES);
+}
 
-	if (batch->count == RW_EVENTS_PER_BATCH ||
-	    (batch->count > 0 && batch->bytes + length > BATCH_BYTES))
-		return 1;
-	Ringwatch__V1__Event *event = ringwatch__v1__event__unpack(NULL, length, packed);
-	if (event == NULL)
-		return -EIO;
-	event->sequence = sequence; /* the spool's record decides; it may have been renumbered */
-	batch->events[batch->count++] = event;
-	batch->bytes += length;
-	batch->last = sequence;
-	return 0;
+/* What there is behind `after`, as much as one frame takes. 0, also when there is
+ * nothing now, or negative errno. */
+static int fill_batch(struct rw_uplink *u, struct batch *batch, uint64_t after)
+{
+	const uint8_t *packed;
+	uint64_t sequence;
+	size_t length;
+
+	for (;;) {
+		int err = rw_keeper_next(u->config.keeper, after, &sequence, &packed, &length);
+		if (err == -EAGAIN || err == -ENOENT)
+			return 0;
+		if (err != 0 || is_full(batch, length))
+			return err;
+		Ringwatch__V1__Event *event = ringwatch__v1__event__unpack(NULL, length, packed);
+		if (event == NULL)
+			return -EIO;
+		event->sequence = sequence; /* what it is kept under decides */
+		batch->events[batch->count++] = event;
+		batch->bytes += length;
+		after = batch->last = sequence;
+	}
 }
 
 static int enqueue_batch(struct rw_uplink *u, struct batch *batch, uint64_t now_ms)
@@ -338,7 +357,7 @@ static int enqueue_batch(struct rw_uplink *u, struct batch *batch, uint64_t now_
 	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
 	Ringwatch__V1__EventBatch m = RINGWATCH__V1__EVENT_BATCH__INIT;
 
-	m.spool_id.data = (uint8_t *)rw_spool_id(u->config.spool);
+	m.spool_id.data = (uint8_t *)rw_keeper_spool_id(u->config.keeper);
 	m.spool_id.len = RW_SPOOL_ID_BYTES;
 	m.boot_id = u->config.boot_id;
 	m.boot_ms = now_ms;
@@ -350,17 +369,16 @@ static int enqueue_batch(struct rw_uplink *u, struct batch *batch, uint64_t now_
 	return enqueue(u, &frame);
 }
 
-/* Batches up to the window. 0, or negative errno when the spool cannot be read. */
+/* Batches up to the window. 0, or negative errno when what is kept cannot be read. */
 static int send_batches(struct rw_uplink *u, uint64_t now_ms)
 {
 	int err = 0;
 
-	while (err == 0 && u->batches < RW_UPLINK_BATCHES && now_ms >= u->throttled_until_ms &&
-	       u->sent_sequence < rw_spool_last_sequence(u->config.spool)) {
+	while (err == 0 && u->batches < RW_UPLINK_BATCHES && now_ms >= u->throttled_until_ms) {
 		struct batch batch = {0};
-		int walked = rw_spool_walk(u->config.spool, u->sent_sequence, add_to_batch, &batch);
+		int read_err = fill_batch(u, &batch, u->sent_sequence);
 		if (batch.count == 0)
-			return walked < 0 ? walked : 0;
+			return read_err;
 		err = enqueue_batch(u, &batch, now_ms);
 		for (size_t i = 0; i < batch.count; i++)
 			ringwatch__v1__event__free_unpacked(batch.events[i], NULL);
@@ -409,28 +427,25 @@ static int renew_spool(struct rw_uplink *u, uint64_t acked)
 	rw_warning("event=spool_renewed acked=%llu given=%llu reason=\"the collector has more than "
 		   "this spool ever held\"",
 		   (unsigned long long)acked,
-		   (unsigned long long)rw_spool_last_sequence(u->config.spool));
-	int err = rw_spool_renew(u->config.spool);
+		   (unsigned long long)rw_keeper_last_sequence(u->config.keeper));
+	int err = rw_keeper_renew(u->config.keeper);
 	return end_session(u, 0, "the spool begins anew under another id%s%s", err != 0 ? ": " : "",
 			   err != 0 ? strerror(-err) : "");
 }
 
 static int take_ack(struct rw_uplink *u, uint64_t now_ms, uint64_t sequence)
 {
-	int err = rw_spool_ack(u->config.spool, sequence);
-
-	if (err == -ERANGE)
-		return renew_spool(u, sequence);
-	if (err != 0)
-		rw_error("event=spool_failed what=ack reason=\"%s\"", strerror(-err));
 	uint32_t done = 0;
+
+	if (rw_keeper_ack(u->config.keeper, sequence) == -ERANGE)
+		return renew_spool(u, sequence);
 	while (done < u->batches && u->batch_ends[done] <= sequence)
 		done++;
 	u->batches -= done;
 	memmove(u->batch_ends, u->batch_ends + done, u->batches * sizeof(u->batch_ends[0]));
 	/* Behind a Throttle: it had taken more than it seemed. */
-	if (u->sent_sequence < rw_spool_acked(u->config.spool))
-		u->sent_sequence = rw_spool_acked(u->config.spool);
+	if (u->sent_sequence < rw_keeper_acked(u->config.keeper))
+		u->sent_sequence = rw_keeper_acked(u->config.keeper);
 	u->ack_deadline_ms = now_ms + RW_UPLINK_ACK_MS;
 	return GO_ON;
 }
@@ -441,7 +456,7 @@ static int take_welcome(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V
 		return end_session(u, 0, "the collector speaks wire schema %u, this sensor %d",
 				   m->schema, RW_WIRE_SCHEMA);
 	}
-	if (m->acked_sequence > rw_spool_last_sequence(u->config.spool))
+	if (m->acked_sequence > rw_keeper_last_sequence(u->config.keeper))
 		return renew_spool(u, m->acked_sequence);
 	u->heartbeat_ms = clamp(m->heartbeat_every_ms, RW_UPLINK_HEARTBEAT_LEAST_MS,
 				RW_UPLINK_HEARTBEAT_MOST_MS);
@@ -454,10 +469,10 @@ static int take_welcome(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V
 	u->throttled_until_ms = 0;
 	u->batches = 0;
 	int result = take_ack(u, now_ms, m->acked_sequence);
-	u->sent_sequence = rw_spool_acked(u->config.spool);
+	u->sent_sequence = rw_keeper_acked(u->config.keeper);
 	rw_info("event=connected%s address=%s collector=%s heartbeat_ms=%u spooled=%u",
 		u->was_down ? " again=yes" : "", address_of(u), u->collector, u->heartbeat_ms,
-		rw_spool_pending(u->config.spool));
+		rw_keeper_pending(u->config.keeper));
 	memset(u->said, 0, sizeof(u->said));
 	u->was_down = false;
 	send_heartbeat(u, now_ms);
@@ -492,21 +507,30 @@ static int answer_probe(struct rw_uplink *u, uint64_t nonce)
 	return GO_ON;
 }
 
+static int take_gasp_challenge(struct rw_uplink *u, const Ringwatch__V1__GaspChallenge *m)
+{
+	if (u->config.on_gasp != NULL)
+		u->config.on_gasp(u->config.context, m->nonce.data);
+	return GO_ON;
+}
+
 static int take_ready(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V1__Frame *frame)
 {
 	switch ((int)frame->body_case) {
 	case RINGWATCH__V1__FRAME__BODY_ACK:
-		if (memcmp(frame->ack->spool_id.data, rw_spool_id(u->config.spool),
+		if (memcmp(frame->ack->spool_id.data, rw_keeper_spool_id(u->config.keeper),
 			   RW_SPOOL_ID_BYTES) != 0)
 			return GO_ON; /* of a spool that is no more */
 		return take_ack(u, now_ms, frame->ack->sequence);
 	case RINGWATCH__V1__FRAME__BODY_PROBE:
 		return answer_probe(u, frame->probe->nonce);
+	case RINGWATCH__V1__FRAME__BODY_GASP_CHALLENGE:
+		return take_gasp_challenge(u, frame->gasp_challenge);
 	case RINGWATCH__V1__FRAME__BODY_THROTTLE:
 		u->throttled_until_ms =
 			now_ms + clamp(frame->throttle->pause_ms, 0, RW_UPLINK_RETRY_AFTER_MOST_MS);
 		/* It has left alone what is on its way: all that is not acked comes again. */
-		u->sent_sequence = rw_spool_acked(u->config.spool);
+		u->sent_sequence = rw_keeper_acked(u->config.keeper);
 		u->batches = 0;
 		return GO_ON;
 	default:
@@ -698,6 +722,21 @@ static void run_handshake(struct rw_uplink *u, uint64_t now_ms)
 	u->stage = HELLO;
 }
 
+/* What Hello said of the spool no longer holds: a new Hello, to the same collector,
+ * without anything being wrong. */
+static void greet_anew(struct rw_uplink *u, uint64_t now_ms)
+{
+	rw_info("event=greeting_anew address=%s spool=%s", address_of(u),
+		rw_keeper_state(u->config.keeper) == RINGWATCH__V1__SPOOL_STATE__SPOOL_DISK
+			? "disk"
+			: "memory");
+	ERR_clear_error();
+	(void)SSL_shutdown(u->ssl); /* the collector sees an end, not a failure */
+	ERR_clear_error();
+	drop_session(u);
+	u->next_ms = now_ms;
+}
+
 static void run_session(struct rw_uplink *u, uint64_t now_ms)
 {
 	if (!receive(u, now_ms))
@@ -724,6 +763,9 @@ static void run_session(struct rw_uplink *u, uint64_t now_ms)
 
 static void step(struct rw_uplink *u, uint64_t now_ms)
 {
+	if ((u->stage == HELLO || u->stage == READY) && !u->goodbye &&
+	    u->generation != rw_keeper_generation(u->config.keeper))
+		greet_anew(u, now_ms);
 	if (u->stage == IDLE && now_ms >= u->next_ms)
 		begin_address(u, now_ms);
 	if (u->stage == LOOKUP)
@@ -826,7 +868,7 @@ bool rw_uplink_is_ready(const struct rw_uplink *u)
 
 bool rw_uplink_is_drained(const struct rw_uplink *u)
 {
-	return rw_spool_pending(u->config.spool) == 0;
+	return rw_keeper_is_drained(u->config.keeper);
 }
 
 void rw_uplink_goodbye(struct rw_uplink *u, Ringwatch__V1__GoodbyeKind kind, uint32_t back_in_s)

@@ -9,7 +9,11 @@
  * Welcome sets (10 s before the first), so that a fleet does not come back in
  * step. Unreachable is said once, and once when it is over.
  *
- * Owner: one thread. It reads and acks the spool, and adds nothing to it.
+ * When the keeper goes from disk to memory or back, or its spool begins anew, the
+ * session ends in good order and the next begins at once, with a new Hello.
+ *
+ * Owner: one thread, the keeper's. It reads and acks what is kept, and adds
+ * nothing to it.
  */
 #ifndef RINGWATCH_SENSOR_UPLINK_H
 #define RINGWATCH_SENSOR_UPLINK_H
@@ -22,7 +26,7 @@
 #include "lib/spiffe.h"
 #include "proto/wire.h"
 #include "sensor/config.h"
-#include "sensor/spool.h"
+#include "sensor/keeper.h"
 
 enum {
 	RW_UPLINK_POLLFDS = 2,
@@ -47,7 +51,7 @@ struct rw_uplink_coverage {
 
 struct rw_uplink_config {
 	const struct rw_sensor_config *sensor; /* addresses; outlives the uplink */
-	struct rw_spool *spool;                /* outlives it too */
+	struct rw_keeper *keeper;              /* outlives it too */
 	SSL_CTX *tls;                          /* a reference is taken */
 	char trust_domain[RW_TRUST_DOMAIN_MAX + 1];
 	char boot_id[RW_BOOT_ID_LENGTH + 1];
@@ -58,6 +62,11 @@ struct rw_uplink_config {
 	char architecture[33];
 	uint32_t coverage_count;
 	struct rw_uplink_coverage coverage[RW_COVERAGE_MAX];
+	bool safe_start;
+	char netconsole[161]; /* "none", "armed …", or why it is not; "" is "none" */
+	/* The collector's nonce, which is to come out of netconsole; may be NULL. */
+	void (*on_gasp)(void *context, const uint8_t nonce[RW_GASP_NONCE_BYTES]);
+	void *context;
 };
 
 struct rw_uplink;
@@ -68,8 +77,8 @@ void rw_uplink_free(struct rw_uplink *uplink);
 /* Fills what is to be polled; the number of entries. */
 uint32_t rw_uplink_poll(const struct rw_uplink *uplink, struct pollfd out[RW_UPLINK_POLLFDS]);
 
-/* Does all that can be done now without waiting. Returns the boot time at which
- * it wants to be called at the latest. */
+/* Does all that can be done now without waiting; to be called after rw_keeper_run.
+ * Returns the boot time at which it wants to be called at the latest. */
 uint64_t rw_uplink_run(struct rw_uplink *uplink, uint64_t now_ms);
 
 /* For heartbeats: events lost since the sensor started. */
@@ -81,7 +90,7 @@ void rw_uplink_set_tls(struct rw_uplink *uplink, SSL_CTX *tls, const char *trust
 
 /* Whether a collector has welcomed this sensor and the session stands. */
 bool rw_uplink_is_ready(const struct rw_uplink *uplink);
-/* Whether every spooled event is acked. */
+/* Whether every event that can be sent is acked. */
 bool rw_uplink_is_drained(const struct rw_uplink *uplink);
 
 /* The last frame. rw_uplink_is_flushed says when it has left. No new connection is made after. */

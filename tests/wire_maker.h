@@ -89,7 +89,11 @@ struct maker {
 	const ProtobufCFieldDescriptor *field; /* the wrong one; NULL: none */
 	enum wrong how;
 	uint64_t sequence; /* of the last event */
+	uint64_t fact;     /* of the last fact of that event */
+	int is_excerpt;    /* events are log excerpts */
 };
+
+enum { FACT_BEFORE_FIRST = 10 }; /* so that no fact's number is that of an event */
 
 static inline const struct rw_wire_limit *limit_of(const ProtobufCMessageDescriptor *message,
 						   const ProtobufCFieldDescriptor *field,
@@ -115,7 +119,7 @@ static inline void make_text(struct raw *raw, const ProtobufCMessageDescriptor *
 {
 	static const char boot_id[] = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 	const struct rw_wire_limit *limit = limit_of(message, field, 0);
-	char text[2048];
+	char text[8192];
 	size_t length;
 
 	if (limit == NULL || limit->max >= sizeof(text) - 1)
@@ -146,12 +150,22 @@ static inline void make_text(struct raw *raw, const ProtobufCMessageDescriptor *
 
 static inline uint64_t right_number(struct maker *maker, const ProtobufCFieldDescriptor *field)
 {
+	if (field->descriptor == &ringwatch__v1__fact_name__descriptor)
+		return ++maker->fact;
+	if (field->descriptor == &ringwatch__v1__kind__descriptor && maker->is_excerpt)
+		return RINGWATCH__V1__KIND__KIND_LOG_EXCERPT;
+	if (field->descriptor == &ringwatch__v1__spool_state__descriptor)
+		return RINGWATCH__V1__SPOOL_STATE__SPOOL_MEMORY; /* a reason stands beside it */
 	if (field->type == PROTOBUF_C_TYPE_ENUM)
 		return (uint64_t)((const ProtobufCEnumDescriptor *)field->descriptor)
 			->values[0]
 			.value;
-	if (strcmp(field->name, "sequence") == 0)
+	if (strcmp(field->name, "sequence") == 0) {
+		maker->fact = FACT_BEFORE_FIRST;
 		return ++maker->sequence;
+	}
+	if (strcmp(field->name, "about") == 0)
+		return maker->is_excerpt ? 1 : 0;
 	return 1;
 }
 
@@ -248,10 +262,21 @@ static inline void make_message(struct raw *raw, struct maker *maker,
 static inline void make_frame(struct raw *raw, const ProtobufCFieldDescriptor *body,
 			      const ProtobufCFieldDescriptor *field, enum wrong how)
 {
-	struct maker maker = {field, how, 0};
+	struct maker maker = {.field = field, .how = how};
 
 	raw->used = 0;
 	make_field(raw, &maker, &ringwatch__v1__frame__descriptor, body);
+}
+
+/* A right batch of log excerpts. */
+static inline void make_excerpts(struct raw *raw)
+{
+	struct maker maker = {.is_excerpt = 1};
+
+	raw->used = 0;
+	make_field(raw, &maker, &ringwatch__v1__frame__descriptor,
+		   protobuf_c_message_descriptor_get_field_by_name(
+			   &ringwatch__v1__frame__descriptor, "event_batch"));
 }
 
 /* Who sends it, as the schema's comments say. */

@@ -20,6 +20,7 @@ struct metrics_ask {
 	char blind_reason[32];
 	uint32_t ring_count;
 	struct rw_ring_view rings[RW_CORE_RINGS_MAX];
+	struct rw_ring_coverage coverage[RW_CORE_RINGS_MAX];
 	struct rw_deployment_list deployments; /* that have not ended */
 };
 
@@ -39,8 +40,10 @@ static void ask_metrics(struct rw_core *core, struct rw_now now, void *context)
 
 	ask_health(core, now, context);
 	ask->ring_count = rw_core_ring_count(core);
-	for (uint32_t i = 0; i < ask->ring_count; i++)
+	for (uint32_t i = 0; i < ask->ring_count; i++) {
 		rw_core_ring_at(core, i, &ask->rings[i]);
+		rw_hub_ring_coverage(ask->hub, i, &ask->coverage[i]);
+	}
 }
 
 static void head(FILE *out, const char *name, const char *type, const char *help)
@@ -69,6 +72,45 @@ static void write_rings(FILE *out, const struct metrics_ask *ask)
 				ask->rings[i].policy.name, rw_presence_name((enum rw_presence)p),
 				ask->rings[i].presence[p]);
 	}
+}
+
+static void write_covered(FILE *out, const char *ring, const struct rw_ring_coverage *coverage)
+{
+	static const char name[] = "ringwatch_ring_hosts_covered";
+
+	for (uint32_t k = 0; k < RW_RING_COVERAGE_KINDS; k++) {
+		const struct rw_kind_coverage *seen = &coverage->kinds[k];
+		const char *kind = rw_kind_name((Ringwatch__V1__Kind)k);
+		const struct {
+			const char *by;
+			uint64_t hosts;
+		} ways[] = {{"bpf", seen->bpf}, {"log", seen->log}, {"none", seen->none}};
+
+		if (kind == NULL || seen->bpf + seen->log + seen->none == 0)
+			continue;
+		for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+			fprintf(out, "%s{ring=\"%s\",kind=\"%s\",by=\"%s\"} %" PRIu64 "\n", name,
+				ring, kind, ways[i].by, ways[i].hosts);
+	}
+}
+
+static void write_coverage(FILE *out, const struct metrics_ask *ask)
+{
+	head(out, "ringwatch_ring_hosts_covered", "gauge",
+	     "Hosts heard since the start by how they see a kind of event: through BPF, by what "
+	     "the kernel leaves behind alone (log, pstore, counters), not at all.");
+	for (uint32_t i = 0; i < ask->ring_count; i++)
+		write_covered(out, ask->rings[i].policy.name, &ask->coverage[i]);
+	head(out, "ringwatch_ring_hosts_in_safe_start", "gauge",
+	     "Hosts whose sensor keeps BPF off, because the host died twice soon after it came.");
+	for (uint32_t i = 0; i < ask->ring_count; i++)
+		fprintf(out, "ringwatch_ring_hosts_in_safe_start{ring=\"%s\"} %" PRIu64 "\n",
+			ask->rings[i].policy.name, ask->coverage[i].safe_start);
+	head(out, "ringwatch_ring_hosts_with_memory_spool", "gauge",
+	     "Hosts that keep events in memory, because their disk does not take them.");
+	for (uint32_t i = 0; i < ask->ring_count; i++)
+		fprintf(out, "ringwatch_ring_hosts_with_memory_spool{ring=\"%s\"} %" PRIu64 "\n",
+			ask->rings[i].policy.name, ask->coverage[i].memory_spool);
 }
 
 enum run_figure {
@@ -178,6 +220,28 @@ static void write_sessions(FILE *out, const struct rw_hub_stats *s)
 		s->events_duplicate);
 	counter(out, "ringwatch_events_over_quota_total",
 		"Events beyond a host's quota: counted, not kept.", s->events_over_quota);
+	counter(out, "ringwatch_signatures_over_quota_total",
+		"Events whose signature was one too many for their host's day: counted, not kept.",
+		s->store.signatures_over_quota);
+}
+
+static void write_excerpts(FILE *out, const struct rw_hub_stats *s)
+{
+	const struct {
+		const char *result;
+		uint64_t count;
+	} results[] = {{"kept", s->store.excerpts_kept},
+		       {"no_event", s->store.excerpts_unmatched},
+		       {"over_quota", s->store.excerpts_over_quota}};
+
+	counter(out, "ringwatch_excerpts_received_total",
+		"Log excerpts that came behind their events.", s->excerpts_received);
+	head(out, "ringwatch_excerpts_total", "counter",
+	     "Log excerpts by what became of them: kept with their event; dropped because that is "
+	     "not there or has one; dropped because they were too many.");
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+		fprintf(out, "ringwatch_excerpts_total{result=\"%s\"} %" PRIu64 "\n",
+			results[i].result, results[i].count);
 }
 
 static void write_collector(FILE *out, const struct metrics_ask *ask)
@@ -213,8 +277,10 @@ static void write_all(FILE *out, const struct metrics_ask *ask)
 {
 	write_collector(out, ask);
 	write_sessions(out, &ask->stats);
+	write_excerpts(out, &ask->stats);
 	write_reasons(out, &ask->stats);
 	write_rings(out, ask);
+	write_coverage(out, ask);
 	write_deployments(out, ask);
 }
 

@@ -8,6 +8,8 @@
 #include "collector/api/internal.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/events/excerpt.h"
+#include "lib/text.h"
 #include "lib/units.h"
 #include "proto/bootid.h"
 
@@ -213,7 +215,9 @@ void rw_get_deployment(struct rw_request *request)
 
 struct rings_ask {
 	uint32_t count;
+	struct rw_hub *hub;
 	struct rw_ring_view views[RW_CORE_RINGS_MAX];
+	struct rw_ring_coverage coverage[RW_CORE_RINGS_MAX];
 };
 
 static void ask_rings(struct rw_core *core, struct rw_now now, void *context)
@@ -222,8 +226,10 @@ static void ask_rings(struct rw_core *core, struct rw_now now, void *context)
 
 	(void)now;
 	while (ask->count < rw_core_ring_count(core) &&
-	       rw_core_ring_at(core, ask->count, &ask->views[ask->count]))
+	       rw_core_ring_at(core, ask->count, &ask->views[ask->count])) {
+		rw_hub_ring_coverage(ask->hub, ask->count, &ask->coverage[ask->count]);
 		ask->count++;
+	}
 }
 
 /* Those of `all` that go through the ring. */
@@ -259,7 +265,8 @@ static json_t *render_rings(const struct rings_ask *ask, const struct rw_deploym
 
 		if (only == NULL || strcmp(view->policy.name, only) == 0)
 			json_array_append_new(
-				list, rw_render_ring(view, deployments_in(all, view->policy.name)));
+				list, rw_render_ring(view, &ask->coverage[i],
+						     deployments_in(all, view->policy.name)));
 	}
 	return list;
 }
@@ -274,6 +281,7 @@ static json_t *take_rings(struct rw_request *request, const char *only)
 		rw_answer(request, 500, NULL);
 		return NULL;
 	}
+	ask->hub = request->api->hub;
 	if (!rw_ask_loop(request, ask_rings, ask))
 		return NULL;
 	bool taken = rw_take_deployments(request, true, &active);
@@ -455,13 +463,15 @@ void rw_get_host(struct rw_request *request)
 		return;
 	}
 	json_t *json = rw_render_host(&ask.row);
-	json_t *rest = json_pack("{s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "known",
-				 ask.facts.known, "connected", ask.facts.connected, "program",
-				 ask.facts.program, "kernel_release", ask.facts.kernel_release,
-				 "architecture", ask.facts.architecture, "pending_events",
-				 rw_json_count(ask.facts.pending_events), "lost_events",
-				 rw_json_count(ask.facts.lost_events), "coverage",
-				 render_coverage(&ask.facts), "transitions", transitions);
+	json_t *rest = json_pack(
+		"{s:b, s:b, s:s, s:s, s:s, s:{s:s, s:s}, s:b, s:s, s:o, s:o, s:o, s:o}", "known",
+		ask.facts.known, "connected", ask.facts.connected, "program", ask.facts.program,
+		"kernel_release", ask.facts.kernel_release, "architecture", ask.facts.architecture,
+		"spool", "state", ask.facts.memory_spool ? "memory" : "disk", "reason",
+		ask.facts.spool_reason, "safe_start", ask.facts.safe_start, "netconsole",
+		ask.facts.netconsole, "pending_events", rw_json_count(ask.facts.pending_events),
+		"lost_events", rw_json_count(ask.facts.lost_events), "coverage",
+		render_coverage(&ask.facts), "transitions", transitions);
 	if (json != NULL && json_object_update(json, rest) != 0) {
 		json_decref(json);
 		json = NULL;
@@ -554,6 +564,92 @@ void rw_get_events(struct rw_request *request)
 	int err = rw_store_reader_events(reader, &query, add_event, &page);
 	rw_api_give_reader(request->api, reader);
 	answer_page(request, "events", &page, err);
+}
+
+/* ---- one event, with its log ------------------------------------------------------------- */
+
+/* What the host has packed is unpacked here, in a thread of the API, and nowhere else. */
+static json_t *render_log(const struct rw_event_row *row, const char **log_state)
+{
+	const size_t clean_bytes = 4 * (size_t)RW_LOG_PLAIN_MAX + 1;
+	static const char empty[] = "";
+
+	*log_state = "none";
+	if (row->log == NULL)
+		return json_string(empty);
+	rw_autofree char *plain = malloc(RW_LOG_PLAIN_MAX);
+	rw_autofree char *clean = malloc(clean_bytes);
+	if (plain == NULL || clean == NULL)
+		return NULL;
+	long length = rw_excerpt_unpack(row->log, row->log_size, row->log_bytes, plain);
+	if (length == -ENOMEM)
+		return NULL;
+	*log_state = length < 0 ? "damaged" : "whole";
+	if (length < 0)
+		return json_string(empty);
+	rw_text_to_utf8(clean, clean_bytes, plain, (size_t)length);
+	return json_string(clean);
+}
+
+static int take_one(void *context, const struct rw_event_row *row)
+{
+	json_t **out = context;
+	const char *log_state;
+	json_t *log = render_log(row, &log_state);
+	json_t *json = log == NULL ? NULL : rw_render_event(row);
+
+	if (json == NULL || json_object_set(json, "log", log) != 0 ||
+	    json_object_set_new(json, "log_state", json_string(log_state)) != 0) {
+		json_decref(log);
+		json_decref(json);
+		return -ENOMEM;
+	}
+	json_decref(log);
+	*out = json;
+	return 0;
+}
+
+static bool parse_spool_id(const char *hex, uint8_t out[RW_SPOOL_ID_BYTES])
+{
+	if (strlen(hex) != 2 * (size_t)RW_SPOOL_ID_BYTES)
+		return false;
+	for (size_t i = 0; i < RW_SPOOL_ID_BYTES; i++) {
+		unsigned byte;
+		if (strspn(hex + 2 * i, "0123456789abcdef") < 2 ||
+		    sscanf(hex + 2 * i, "%2x", &byte) != 1)
+			return false;
+		out[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+void rw_get_event(struct rw_request *request)
+{
+	uint8_t spool_id[RW_SPOOL_ID_BYTES];
+	uint64_t sequence;
+	struct rw_store_reader *reader;
+	json_t *json = NULL;
+
+	if (!parse_spool_id(request->args[1], spool_id) ||
+	    rw_units_parse_uint(request->args[2], &sequence) != 0 || sequence > INT64_MAX) {
+		rw_fail(request, 404, "unknown_event", "expected HOST/SPOOL/SEQUENCE as listed");
+		return;
+	}
+	reader = rw_api_take_reader(request);
+	if (reader == NULL)
+		return;
+	int err = rw_store_reader_event(reader, request->args[0], spool_id, sequence, take_one,
+					&json);
+	rw_api_give_reader(request->api, reader);
+	if (err == -ENOMEM)
+		rw_answer(request, 500, NULL);
+	else if (err < 0)
+		rw_fail(request, 503, "unavailable", "the store cannot be read: %s",
+			strerror(-err));
+	else if (json == NULL)
+		rw_fail(request, 404, "unknown_event", "no such event");
+	else
+		rw_answer(request, 200, json);
 }
 
 void rw_get_audit(struct rw_request *request)

@@ -162,7 +162,25 @@ static json_t *render_crash_kinds(uint32_t mask)
 	return list;
 }
 
-json_t *rw_render_ring(const struct rw_ring_view *ring, json_t *deployments)
+/* A kind that no host has spoken of has no row. */
+static json_t *render_ring_coverage(const struct rw_ring_coverage *coverage)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < RW_RING_COVERAGE_KINDS; i++) {
+		const struct rw_kind_coverage *kind = &coverage->kinds[i];
+		const char *name = rw_kind_name((Ringwatch__V1__Kind)i);
+		if (name != NULL && kind->bpf + kind->log + kind->none > 0)
+			json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I}", "kind", name,
+							      "hosts_bpf", as_int(kind->bpf),
+							      "hosts_log", as_int(kind->log),
+							      "hosts_blind", as_int(kind->none)));
+	}
+	return list;
+}
+
+json_t *rw_render_ring(const struct rw_ring_view *ring, const struct rw_ring_coverage *coverage,
+		       json_t *deployments)
 {
 	const struct rw_ring_policy *p = &ring->policy;
 	json_t *steps = json_array();
@@ -171,7 +189,7 @@ json_t *rw_render_ring(const struct rw_ring_view *ring, json_t *deployments)
 		json_array_append_new(steps, rw_json_ppm(p->step_ppm[i]));
 	return json_pack(
 		"{s:s, s:I, s:I, s:o, s:o, s:{s:o, s:o, s:i, s:o}, s:I, s:o, s:o, s:o, s:o, s:I, "
-		"s:o}",
+		"s:I, s:I, s:I, s:o, s:o}",
 		"ring", p->name, "order", (json_int_t)p->order, "bake_seconds",
 		as_int(p->bake_ms / 1000), "steps", steps, "fleet_share",
 		rw_json_ppm(p->fleet_share_ppm), "limits", "offline",
@@ -181,7 +199,9 @@ json_t *rw_render_ring(const struct rw_ring_view *ring, json_t *deployments)
 		"min_coverage", rw_json_ppm(p->min_coverage_ppm), "min_exposed",
 		rw_json_ppm(p->min_exposed_ppm), "crash_kinds", render_crash_kinds(p->crash_kinds),
 		"hosts", render_presence(ring->enrolled, ring->presence), "fleet_hosts",
-		as_int(ring->fleet), "deployments", deployments);
+		as_int(ring->fleet), "heard_hosts", as_int(coverage->hosts), "safe_start_hosts",
+		as_int(coverage->safe_start), "memory_spool_hosts", as_int(coverage->memory_spool),
+		"coverage", render_ring_coverage(coverage), "deployments", deployments);
 }
 
 json_t *rw_render_host(const struct rw_host_row *host)
@@ -239,6 +259,17 @@ static json_t *render_stack(const char *stack)
 	return frames;
 }
 
+/* As the store has written them; an empty object when that cannot be read. */
+static json_t *render_facts(const char *facts)
+{
+	json_t *object = json_loads(facts, JSON_REJECT_DUPLICATES, NULL);
+
+	if (json_is_object(object))
+		return object;
+	json_decref(object);
+	return json_object();
+}
+
 json_t *rw_render_event(const struct rw_event_row *e)
 {
 	json_int_t cpu = e->cpu == UINT32_MAX ? -1 : (json_int_t)e->cpu;
@@ -250,12 +281,12 @@ json_t *rw_render_event(const struct rw_event_row *e)
 			  "signature", e->signature, "symbol", e->symbol, "module", e->module,
 			  "error", (int)e->error, "detail", e->detail);
 	json_t *rest = json_pack(
-		"{s:o, s:s, s:I, s:I, s:s, s:I, s:f, s:I, s:I, s:o}", "event",
+		"{s:o, s:s, s:I, s:I, s:s, s:I, s:f, s:I, s:I, s:o, s:o, s:b}", "event",
 		json_sprintf("%s/%s/%llu", e->host, e->spool_id, (unsigned long long)e->sequence),
 		"comm", e->comm, "pid", (json_int_t)e->pid, "cpu", cpu, "boot_id", e->boot_id,
 		"boot_order", as_int(e->boot_order), "boot_seconds", (double)e->boot_ms / 1000.0,
 		"sequence", as_int(e->sequence), "count", (json_int_t)e->count, "stack",
-		render_stack(e->stack));
+		render_stack(e->stack), "facts", render_facts(e->facts), "has_log", e->has_log);
 
 	if (json == NULL || rest == NULL || json_object_update(json, rest) != 0) {
 		json_decref(json);

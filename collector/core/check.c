@@ -82,7 +82,8 @@ static const char *check_heap(const struct rw_core *core)
 static const char *check_run(const struct rw_core *core, const struct rw_run *run)
 {
 	struct rw_counts kept = run->counts;
-	struct rw_run again = {.deployment = run->deployment, .ring = run->ring};
+	struct rw_run again = {
+		.deployment = run->deployment, .ring = run->ring, .crash_kinds = run->crash_kinds};
 
 	for (uint32_t i = 0; i < run->exposure_count; i++) {
 		struct rw_exposure copy = *rw_exposure_at(run, i);

@@ -241,6 +241,14 @@ struct rw_core_event {
 void rw_core_event(struct rw_core *core, rw_host_handle host, const struct rw_core_event *event,
 		   struct rw_now now);
 
+/*
+ * Which kinds of event (bit 1 << kind) a host cannot see at all, as its sensor
+ * says. Not kept on disk: after a restart a host is taken to see everything
+ * until it says otherwise. Changes no count that is judged: it is a warning in
+ * the verdicts of what the host is exposed to.
+ */
+void rw_core_set_blind_kinds(struct rw_core *core, rw_host_handle host, uint32_t kinds);
+
 /* Time passes: deadlines, bake clocks. Call every RW_CORE_TICK_MS. */
 void rw_core_tick(struct rw_core *core, struct rw_now now);
 
@@ -313,6 +321,8 @@ enum rw_warning {                        /* closed list; the others come with wh
 					    policy claims */
 		  RW_WARNING_OVERLAP, /* an exposed host is exposed to another active deployment too
 				       */
+		  RW_WARNING_COVERAGE_OF_HOOKS, /* an exposed host cannot see a kind that the ring's
+						   policy counts as a crash */
 		  RW_WARNING_COUNT
 };
 const char *rw_warning_name(enum rw_warning warning);

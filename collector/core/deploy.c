@@ -104,6 +104,7 @@ int rw_deployment_add(struct rw_core *core, const struct rw_deployment_row *row,
 			     core->policy.rings[rings[i]].name);
 		deployment->runs[i].deployment = deployment;
 		deployment->runs[i].ring = rings[i];
+		deployment->runs[i].crash_kinds = core->policy.rings[rings[i]].crash_kinds;
 	}
 	core->deployments[core->deployment_count++] = deployment;
 	*out = deployment;

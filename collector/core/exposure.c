@@ -165,6 +165,7 @@ static void count_by(const struct rw_exposure *e, const struct rw_host *host, ui
 	counts->recovered += e->recovered ? by : 0;
 	counts->covered += covered ? by : 0;
 	counts->overlapped += host->exposure_count > 1 ? by : 0;
+	counts->blind += (host->blind_kinds & e->run->crash_kinds) != 0 ? by : 0;
 }
 
 void rw_exposure_uncount(struct rw_exposure *exposure, const struct rw_host *host)
@@ -175,6 +176,13 @@ void rw_exposure_uncount(struct rw_exposure *exposure, const struct rw_host *hos
 void rw_exposure_count(struct rw_exposure *exposure, const struct rw_host *host)
 {
 	count_by(exposure, host, 1);
+}
+
+void rw_exposure_set_blind_kinds(struct rw_host *host, uint32_t kinds)
+{
+	uncount_all(host);
+	host->blind_kinds = kinds;
+	count_all(host);
 }
 
 /* ---- what happened after the exposure ------------------------------------------------ */

@@ -177,6 +177,16 @@ void rw_core_goodbye(struct rw_core *core, rw_host_handle handle, enum rw_goodby
 	rw_tell_host(core, handle, RW_ONLINE, now);
 }
 
+/* ---- what it cannot see ---------------------------------------------------------- */
+
+void rw_core_set_blind_kinds(struct rw_core *core, rw_host_handle handle, uint32_t kinds)
+{
+	struct rw_host *host = rw_table_at(&core->table, handle);
+
+	if (host != NULL)
+		rw_exposure_set_blind_kinds(host, kinds);
+}
+
 /* ---- events --------------------------------------------------------------------- */
 
 void rw_core_event(struct rw_core *core, rw_host_handle handle, const struct rw_core_event *event,

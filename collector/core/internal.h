@@ -53,6 +53,7 @@ struct rw_host {
 	struct rw_exposure *exposures; /* of active deployments, one each */
 	uint32_t next;                 /* in the list of its presence, RW_NO_HOST at the end */
 	uint32_t prev;                 /* PLANNED: position in the heap */
+	uint32_t blind_kinds;          /* bits of what it cannot see, see core.h */
 	uint16_t exposure_count;
 	uint16_t unheard_count; /* exposures that wait for its first byte */
 	uint8_t ring;
@@ -71,12 +72,14 @@ struct rw_counts {
 	uint64_t recovered;
 	uint64_t covered;    /* at risk, and online or suspect */
 	uint64_t overlapped; /* exposed to another active deployment too */
+	uint64_t blind;      /* exposed, and cannot see a kind that counts as a crash */
 };
 
 /* A deployment in one ring. */
 struct rw_run {
 	struct rw_deployment *deployment;
 	uint32_t ring;
+	uint32_t crash_kinds; /* the ring's policy's */
 	uint32_t step;
 	uint64_t started_wall_ms;
 	uint64_t target;
@@ -222,6 +225,7 @@ void rw_exposure_count_ended(struct rw_run *run, const struct rw_exposure *expos
 /* Around every change of an exposure, or of its host's presence. */
 void rw_exposure_uncount(struct rw_exposure *exposure, const struct rw_host *host);
 void rw_exposure_count(struct rw_exposure *exposure, const struct rw_host *host);
+void rw_exposure_set_blind_kinds(struct rw_host *host, uint32_t kinds);
 bool rw_exposure_is_offline(const struct rw_exposure *exposure, const struct rw_host *host);
 bool rw_exposure_has_failed(const struct rw_exposure *exposure, const struct rw_host *host);
 

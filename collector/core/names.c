@@ -32,6 +32,7 @@ const char *rw_warning_name(enum rw_warning warning)
 	static const char *const names[RW_WARNING_COUNT] = {
 		[RW_WARNING_RING_SHARE] = "ring_share",
 		[RW_WARNING_OVERLAP] = "overlap",
+		[RW_WARNING_COVERAGE_OF_HOOKS] = "coverage_of_hooks",
 	};
 	return NAME_OF(names, warning);
 }

@@ -100,6 +100,7 @@ static void fill_run(const struct rw_core *core, const struct rw_run *run, bool 
 		out->failed = run->opened_failed;
 	}
 	add_warning(out, counts->overlapped > 0, RW_WARNING_OVERLAP);
+	add_warning(out, counts->blind > 0, RW_WARNING_COVERAGE_OF_HOOKS);
 }
 
 static void fill_breaker(const struct rw_core *core, const struct rw_run *run,

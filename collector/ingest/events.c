@@ -17,6 +17,8 @@
 
 #include "proto/bootid.h"
 
+enum { RW_USUAL_BURST = 100 };
+
 /* ---- acks ---------------------------------------------------------------------- */
 
 /* Room for one more, before anything is done that must be acknowledged. */
@@ -161,6 +163,22 @@ static void tell_core(struct rw_session *s, const Ringwatch__V1__EventBatch *bat
 	rw_core_event(rw_hub_core(s->ingest->hub), s->host, &input, rw_hub_now(s->ingest->hub));
 }
 
+/* What the kernel did, not what is told about it. */
+static bool is_happening(const Ringwatch__V1__Event *event)
+{
+	return event->kind != RINGWATCH__V1__KIND__KIND_LOG_EXCERPT;
+}
+
+/* Who lets a host send more than the usual burst at once wants to see it, too. */
+static uint32_t signatures_a_day(const struct rw_ingest_config *config)
+{
+	const uint64_t burst = config->events_burst;
+
+	if (burst <= RW_USUAL_BURST)
+		return RW_STORE_SIGNATURES_A_DAY;
+	return burst < UINT32_MAX ? (uint32_t)burst : UINT32_MAX;
+}
+
 static uint64_t take_event(struct rw_session *s, struct rw_host_entry *entry,
 			   const Ringwatch__V1__EventBatch *batch,
 			   const Ringwatch__V1__Event *event)
@@ -175,18 +193,24 @@ static uint64_t take_event(struct rw_session *s, struct rw_host_entry *entry,
 		.event = event,
 		.at_wall_ms = happened_wall_ms(batch, event, now.wall_ms),
 		.received_wall_ms = now.wall_ms,
-		.over_quota = !rw_quota_take(entry, config->events_burst, config->events_per_second,
-					     now.boot_ms),
+		.signatures_a_day = signatures_a_day(config),
 	};
 
-	rw_hub_counters(hub)->events_received++;
-	if (row.over_quota)
-		rw_hub_counters(hub)->events_over_quota++;
+	/* A log excerpt takes only what events leave: half of the quota is theirs alone. */
+	row.over_quota =
+		!rw_quota_take(entry, config->events_burst, config->events_per_second,
+			       is_happening(event) ? 0 : config->events_burst / 2, now.boot_ms);
+	if (is_happening(event)) {
+		rw_hub_counters(hub)->events_received++;
+		rw_hub_counters(hub)->events_over_quota += row.over_quota;
+	} else {
+		rw_hub_counters(hub)->excerpts_received++;
+	}
 	/* Both in one turn, so in one transaction: an event is never on disk, and
 	 * acknowledged, without what it did to the judgement. The store first: what
 	 * it refuses comes again, and must not have been judged already. */
 	uint64_t sequence = rw_store_push_event(rw_hub_store(hub), &row);
-	if (sequence != 0)
+	if (sequence != 0 && is_happening(event))
 		tell_core(s, batch, event);
 	return sequence;
 }

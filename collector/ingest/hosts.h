@@ -8,13 +8,12 @@
 #define RINGWATCH_INGEST_HOSTS_H
 
 #include "collector/hub.h"
+#include "collector/ingest/said.h"
 #include "proto/limits.h"
 
 enum { RW_HOST_SPOOLS_MAX = 8 }; /* the longest unused is forgotten */
 
 struct rw_session;
-struct rw_host_said;
-
 /* How far one spool has come: `committed` is on disk, `received` at least queued. */
 struct rw_spool_mark {
 	struct rw_spool_mark *next;
@@ -38,6 +37,8 @@ struct rw_hosts;
 
 struct rw_hosts *rw_hosts_new(void);
 void rw_hosts_free(struct rw_hosts *hosts);
+/* What all hosts have said of themselves. */
+struct rw_said_table *rw_hosts_said(struct rw_hosts *hosts);
 /* The entry, made when there is none yet; NULL: no memory. Valid until the next call. */
 struct rw_host_entry *rw_hosts_at(struct rw_hosts *hosts, rw_host_handle host);
 
@@ -49,15 +50,8 @@ struct rw_spool_mark *rw_spool_mark_use(struct rw_host_entry *entry, const uint8
 /* A new session sends again whatever is not acknowledged. */
 void rw_spool_marks_begin_session(struct rw_host_entry *entry);
 
-/* Takes one event from the host's quota; false: it is used up. */
-bool rw_quota_take(struct rw_host_entry *entry, uint64_t burst, uint64_t per_second,
+/* Takes one event from the host's quota, if `spare` more would be left; false: it is used up. */
+bool rw_quota_take(struct rw_host_entry *entry, uint64_t burst, uint64_t per_second, uint64_t spare,
 		   uint64_t boot_ms);
-
-/* Packed: a million hosts say these things. NULL: no memory. */
-struct rw_host_said *rw_host_said_new(const Ringwatch__V1__Hello *hello);
-void rw_host_said_free(struct rw_host_said *said);
-void rw_host_said_heartbeat(struct rw_host_said *said, const Ringwatch__V1__Heartbeat *heartbeat);
-/* Fills all but `connected`. */
-void rw_host_said_facts(const struct rw_host_said *said, struct rw_host_facts *out);
 
 #endif

@@ -127,6 +127,10 @@ static void go_live(struct rw_session *s)
 	rw_host_said_free(entry->said);
 	entry->said = hello->said;
 	hello->said = NULL;
+	int ring = rw_core_ring_find(rw_hub_core(hub), s->ring);
+	if (ring >= 0)
+		rw_host_said_count(entry->said, (uint32_t)ring);
+	rw_core_set_blind_kinds(rw_hub_core(hub), host, rw_host_said_blind_kinds(entry->said));
 	free_hello(s);
 	entry->session = s;
 	s->host = host;
@@ -199,7 +203,7 @@ static bool keep_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 	s->hello = calloc(1, sizeof(*s->hello));
 	if (s->hello == NULL)
 		return false;
-	s->hello->said = rw_host_said_new(hello);
+	s->hello->said = rw_host_said_new(rw_hosts_said(rw_hub_hosts(s->ingest->hub)), hello);
 	if (s->hello->said == NULL || rw_boot_id_parse(hello->boot_id, s->hello->boot.id) != 0 ||
 	    hello->spool_id.len != sizeof(s->hello->spool_id))
 		return false;

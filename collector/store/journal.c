@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "proto/limits.h"
 
 static const char schema[] =
 #include "store_schema.h"
@@ -27,12 +28,17 @@ static const char schema[] =
 enum {
 	APPLICATION_ID = 0x72777374, /* "rwst", in the file's header */
 	SPOOLS_PER_HOST = 8,         /* older ones are forgotten */
+	EXCERPT_ROWS = 256,          /* a host's last ones, of which one may get its log */
 	SWEEP_ROWS = 2000,           /* rows looked at in one piece */
+	SWEEP_DAY_ROWS = 20000,      /* rows of quotas that are past, likewise */
 	DAY_MS = 24 * 60 * 60 * 1000,
 	RINGS_TEXT_BYTES = RW_CORE_RINGS_MAX * RW_CORE_NAME_BYTES,
 };
 
 #define OVER_QUOTA "over quota"
+
+_Static_assert((int)RW_STORE_EXCERPTS_A_DAY *(int)RW_LOG_PACKED_MAX <= 256 * 1024,
+	       "what store.h promises");
 
 enum statement {
 	S_BEGIN,
@@ -46,6 +52,11 @@ enum statement {
 	S_EVIDENCE,
 	S_EVIDENCE_CLEAR,
 	S_EVENT,
+	S_SIGNATURE_KNOWN,
+	S_SIGNATURE_NEW,
+	S_EXCERPT_FIND,
+	S_EXCERPT_DAY,
+	S_EXCERPT,
 	S_OVERFLOW_ADD,
 	S_OVERFLOW_NEW,
 	S_SPOOL_RAISE,
@@ -53,6 +64,10 @@ enum statement {
 	S_SPOOL_FORGET,
 	S_AUDIT,
 	S_SWEEP_EVENTS,
+	S_SWEEP_EXCERPTS,
+	S_SWEEP_OVERFLOWS,
+	S_SWEEP_SIGNATURES,
+	S_SWEEP_EXCERPT_DAYS,
 	S_SWEEP_TRANSITIONS,
 	S_SWEEP_NEXT,
 	S_COUNT
@@ -92,12 +107,30 @@ static const char *const statements[S_COUNT] = {
 		       " ON CONFLICT (deployment, ring, host, kind) DO UPDATE SET event=?5,"
 		       " signature=?6, at_wall_ms=?7",
 	[S_EVIDENCE_CLEAR] = "DELETE FROM evidence WHERE deployment=?1 AND ring=?2",
-	[S_EVENT] = "INSERT INTO events (host, ring, kind, severity, source, boot_id, comm,"
-		    " signature, symbol, module, detail, stack, spool_id, sequence, at_wall_ms,"
-		    " received_wall_ms, host_wall_ms, boot_order, boot_ms, cpu, pid, error, count)"
-		    " VALUES "
-		    "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,"
-		    "?22,?23)",
+	[S_EVENT] =
+		"INSERT INTO events (host, ring, kind, severity, source, boot_id, comm,"
+		" signature, symbol, module, detail, stack, facts, spool_id, sequence, at_wall_ms,"
+		" received_wall_ms, host_wall_ms, boot_order, boot_ms, cpu, pid, error, count)"
+		" VALUES "
+		"(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,"
+		"?22,?23,?24)",
+	[S_SIGNATURE_KNOWN] = "SELECT 1 FROM signatures"
+			      " WHERE day=?1 AND host=?2 AND severity=?3 AND signature=?4",
+	[S_SIGNATURE_NEW] =
+		"INSERT INTO signatures (day, host, severity, signature) SELECT ?1,?2,?3,?4 WHERE "
+		"?5 >"
+		" (SELECT count(*) FROM signatures WHERE day=?1 AND host=?2 AND severity=?3)",
+	/* An excerpt comes soon after its event, and an index by sequence would halve
+	 * the rate of all events: so only the host's last ones are looked at. */
+	[S_EXCERPT_FIND] =
+		"SELECT row_id, severity FROM (SELECT row_id, severity, spool_id, sequence,"
+		" signature FROM events WHERE host=?1 ORDER BY row_id DESC LIMIT ?4)"
+		" WHERE sequence=?2 AND spool_id=?3 AND signature<>'" OVER_QUOTA "' AND NOT EXISTS"
+		" (SELECT 1 FROM excerpts WHERE event_row_id=row_id) LIMIT 1",
+	[S_EXCERPT_DAY] = "INSERT INTO excerpt_days (day, host, severity, excerpts)"
+			  " VALUES (?1,?2,?3,1) ON CONFLICT (day, host, severity) DO UPDATE"
+			  " SET excerpts=excerpts+1 WHERE excerpts < ?4",
+	[S_EXCERPT] = "INSERT INTO excerpts (event_row_id, log, log_bytes) VALUES (?1,?2,?3)",
 	[S_OVERFLOW_ADD] = "UPDATE events SET count=min(count+?4, 4294967295), received_wall_ms=?5"
 			   " WHERE row_id=(SELECT event_row_id FROM overflows WHERE host=?1 AND "
 			   "kind=?2 AND day=?3)"
@@ -105,7 +138,7 @@ static const char *const statements[S_COUNT] = {
 			   " AND host=?1 AND kind=?2 AND signature='" OVER_QUOTA "'",
 	[S_OVERFLOW_NEW] =
 		"INSERT INTO overflows (host, kind, day, event_row_id) VALUES (?1,?2,?3,?4)"
-		" ON CONFLICT (host, kind, day) DO UPDATE SET event_row_id=?4",
+		" ON CONFLICT (day, host, kind) DO UPDATE SET event_row_id=?4",
 	/* A mark never goes down; the row counts as changed even when it stays. */
 	[S_SPOOL_RAISE] = "UPDATE spools SET sequence=max(sequence, ?3), used_wall_ms=?4"
 			  " WHERE host=?1 AND spool_id=?2",
@@ -121,6 +154,17 @@ static const char *const statements[S_COUNT] = {
 			   " EXISTS (SELECT 1 FROM deployments d CROSS JOIN exposures x ON "
 			   "x.deployment=d.deployment"
 			   " WHERE d.state=?4 AND x.host=events.host)",
+	[S_SWEEP_EXCERPTS] =
+		"DELETE FROM excerpts WHERE event_row_id BETWEEN ?1 AND ?2 AND NOT EXISTS"
+		" (SELECT 1 FROM events WHERE row_id=event_row_id)",
+	[S_SWEEP_OVERFLOWS] = "DELETE FROM overflows WHERE (day, host, kind) IN"
+			      " (SELECT day, host, kind FROM overflows WHERE day < ?1 LIMIT ?2)",
+	[S_SWEEP_SIGNATURES] = "DELETE FROM signatures WHERE (day, host, severity, signature) IN"
+			       " (SELECT day, host, severity, signature FROM signatures"
+			       " WHERE day < ?1 LIMIT ?2)",
+	[S_SWEEP_EXCERPT_DAYS] =
+		"DELETE FROM excerpt_days WHERE (day, host, severity) IN"
+		" (SELECT day, host, severity FROM excerpt_days WHERE day < ?1 LIMIT ?2)",
 	[S_SWEEP_TRANSITIONS] =
 		"DELETE FROM transitions WHERE row_id IN (SELECT row_id FROM transitions"
 		" WHERE row_id BETWEEN ?1 AND ?2 AND at_wall_ms < ?3)",
@@ -136,6 +180,7 @@ struct rw_journal {
 	sqlite3_stmt *prepared[S_COUNT];
 	int lock_fd;
 	bool in_transaction;
+	struct rw_journal_counts counts; /* of the transaction */
 	char error[RW_STORE_ERROR_BYTES];
 };
 
@@ -215,6 +260,28 @@ static void bind_id(struct binder *b, const uint8_t id[16])
 {
 	if (b->code == SQLITE_OK)
 		b->code = sqlite3_bind_blob(b->statement, b->next++, id, 16, SQLITE_STATIC);
+}
+
+static void bind_blob(struct binder *b, const void *bytes, uint32_t length)
+{
+	if (b->code == SQLITE_OK)
+		b->code = sqlite3_bind_blob(b->statement, b->next++, bytes, (int)length,
+					    SQLITE_STATIC);
+}
+
+/* Steps a statement that returns one row or none; a row stays until put_back(). */
+static int look(struct binder *b, bool *found)
+{
+	int code = b->code == SQLITE_OK ? sqlite3_step(b->statement) : b->code;
+
+	*found = code == SQLITE_ROW;
+	return rw_journal_errno(code);
+}
+
+static void put_back(struct binder *b)
+{
+	sqlite3_reset(b->statement);
+	sqlite3_clear_bindings(b->statement);
 }
 
 /* Steps a statement that returns no rows. */
@@ -360,8 +427,11 @@ static int check_schema(struct rw_journal *journal, const char *path,
 		return fail(error, -EPROTO, path, "is a database of another program");
 	if (version != RW_STORE_SCHEMA) {
 		snprintf(error, RW_STORE_ERROR_BYTES,
-			 "%s: holds store schema %lld, this collector needs %d", path,
-			 (long long)version, (int)RW_STORE_SCHEMA);
+			 "%s: holds store schema %lld, this collector needs %d%s", path,
+			 (long long)version, (int)RW_STORE_SCHEMA,
+			 version == 1 ? "; no release has written 1, so nothing reads it on: move "
+					"the file away to begin a new one"
+				      : "");
 		return -EPROTO;
 	}
 	return quick_check(journal, path, error);
@@ -442,6 +512,7 @@ int rw_journal_begin(struct rw_journal *journal)
 {
 	int err = run_plain(journal, S_BEGIN);
 
+	journal->counts = (struct rw_journal_counts){0};
 	journal->in_transaction = err == 0;
 	return err;
 }
@@ -623,10 +694,49 @@ static int insert_event(struct rw_journal *journal, const struct rw_journal_even
 	return run(&b);
 }
 
+static uint64_t day_of(const struct rw_journal_event *event)
+{
+	return event->received_wall_ms / DAY_MS;
+}
+
+static struct binder bind_signature(struct rw_journal *journal, enum statement which,
+				    const struct rw_journal_event *event)
+{
+	struct binder b = bind_to(journal, which);
+
+	bind_u64(&b, day_of(event));
+	bind_text(&b, event->text[RW_EVENT_HOST]);
+	bind_text(&b, event->text[RW_EVENT_SEVERITY]);
+	bind_text(&b, event->text[RW_EVENT_SIGNATURE]);
+	return b;
+}
+
+/*
+ * Whether the event's signature is one of those that the host has shown on this
+ * day, or may be one more. Each severity has its own: a host that warns of
+ * everything still has room to tell of what kills it.
+ */
+static int may_have_signature(struct rw_journal *journal, const struct rw_journal_event *event,
+			      bool *allowed)
+{
+	struct binder b = bind_signature(journal, S_SIGNATURE_KNOWN, event);
+	int err = look(&b, allowed);
+
+	put_back(&b);
+	if (err != 0 || *allowed)
+		return err;
+	b = bind_signature(journal, S_SIGNATURE_NEW, event);
+	bind_u64(&b, event->signatures_a_day != 0 ? event->signatures_a_day
+						  : RW_STORE_SIGNATURES_A_DAY);
+	err = run(&b);
+	*allowed = err == 0 && sqlite3_changes(journal->db) > 0;
+	return err;
+}
+
 /* One row a host, kind and day, whose count grows. */
 static int count_overflow(struct rw_journal *journal, const struct rw_journal_event *event)
 {
-	uint64_t day = event->received_wall_ms / DAY_MS;
+	uint64_t day = day_of(event);
 	struct binder b = bind_to(journal, S_OVERFLOW_ADD);
 
 	bind_text(&b, event->text[RW_EVENT_HOST]);
@@ -644,6 +754,7 @@ static int count_overflow(struct rw_journal *journal, const struct rw_journal_ev
 		"events of this kind beyond the host's quota on this day, only counted";
 	first.text[RW_EVENT_COMM] = first.text[RW_EVENT_SYMBOL] = "";
 	first.text[RW_EVENT_MODULE] = first.text[RW_EVENT_STACK] = "";
+	first.text[RW_EVENT_FACTS] = "";
 	err = insert_event(journal, &first);
 	if (err != 0)
 		return err;
@@ -655,11 +766,82 @@ static int count_overflow(struct rw_journal *journal, const struct rw_journal_ev
 	return run(&b);
 }
 
+/* Keeps the log of an event, if this host may have one more of that severity today. */
+static int keep_excerpt(struct rw_journal *journal, const struct rw_journal_event *event,
+			uint64_t row_id, const char *severity)
+{
+	struct binder b = bind_to(journal, S_EXCERPT_DAY);
+
+	bind_u64(&b, day_of(event));
+	bind_text(&b, event->text[RW_EVENT_HOST]);
+	bind_text(&b, severity);
+	bind_u64(&b, RW_STORE_EXCERPTS_A_DAY);
+	int err = run(&b);
+	if (err != 0)
+		return err;
+	if (sqlite3_changes(journal->db) == 0) {
+		journal->counts.excerpts_over_quota++;
+		return 0;
+	}
+	b = bind_to(journal, S_EXCERPT);
+	bind_u64(&b, row_id);
+	bind_blob(&b, event->log, event->log_size);
+	bind_u64(&b, event->log_plain);
+	journal->counts.excerpts_kept++;
+	return run(&b);
+}
+
+/* The log of an event that came before. */
+static int put_excerpt(struct rw_journal *journal, const struct rw_journal_event *event)
+{
+	bool found;
+
+	if (event->over_quota) {
+		journal->counts.excerpts_over_quota++;
+		return 0;
+	}
+	struct binder b = bind_to(journal, S_EXCERPT_FIND);
+	bind_text(&b, event->text[RW_EVENT_HOST]);
+	bind_u64(&b, event->about);
+	bind_id(&b, event->spool_id);
+	bind_u64(&b, EXCERPT_ROWS);
+	int err = look(&b, &found);
+	if (err == 0 && !found)
+		journal->counts.excerpts_unmatched++;
+	if (err == 0 && found)
+		err = keep_excerpt(journal, event, (uint64_t)sqlite3_column_int64(b.statement, 0),
+				   (const char *)sqlite3_column_text(b.statement, 1));
+	put_back(&b);
+	return err;
+}
+
+static int put_happening(struct rw_journal *journal, const struct rw_journal_event *event)
+{
+	bool allowed = false;
+	int err = event->over_quota ? 0 : may_have_signature(journal, event, &allowed);
+
+	if (err != 0)
+		return err;
+	journal->counts.signatures_over_quota += !allowed && !event->over_quota;
+	if (!allowed)
+		return count_overflow(journal, event);
+	err = insert_event(journal, event);
+	if (err != 0 || event->log_size == 0)
+		return err;
+	return keep_excerpt(journal, event, (uint64_t)sqlite3_last_insert_rowid(journal->db),
+			    event->text[RW_EVENT_SEVERITY]);
+}
+
 int rw_journal_put_event(struct rw_journal *journal, const struct rw_journal_event *event)
 {
-	int err = event->over_quota ? count_overflow(journal, event) : insert_event(journal, event);
+	int err = event->about != 0 ? put_excerpt(journal, event) : put_happening(journal, event);
 
 	return err != 0 ? err : raise_mark(journal, event);
+}
+
+struct rw_journal_counts rw_journal_counts(const struct rw_journal *journal)
+{
+	return journal->counts;
 }
 
 int rw_journal_put_audit(struct rw_journal *journal, const struct rw_audit_row *row)
@@ -683,22 +865,41 @@ static int sweep_piece(struct rw_journal *journal, enum statement which, uint64_
 
 	bind_u64(&b, first);
 	bind_u64(&b, first + SWEEP_ROWS - 1);
-	bind_u64(&b, before_wall_ms);
+	if (which != S_SWEEP_EXCERPTS)
+		bind_u64(&b, before_wall_ms);
 	if (which == S_SWEEP_EVENTS)
 		bind_i64(&b, RW_DEPLOYMENT_ACTIVE);
 	return run(&b);
 }
 
-int rw_journal_sweep(struct rw_journal *journal, uint64_t before_wall_ms, uint64_t *cursor)
+/* Quotas of days that nothing will be counted for any more. */
+static int sweep_days(struct rw_journal *journal, enum statement which, uint64_t first_day)
 {
+	struct binder b = bind_to(journal, which);
+
+	bind_u64(&b, first_day);
+	bind_u64(&b, SWEEP_DAY_ROWS);
+	return run(&b);
+}
+
+int rw_journal_sweep(struct rw_journal *journal, uint64_t now_wall_ms, uint64_t before_wall_ms,
+		     uint64_t *cursor)
+{
+	static const enum statement pieces[] = {S_SWEEP_EVENTS, S_SWEEP_EXCERPTS,
+						S_SWEEP_TRANSITIONS};
+	static const enum statement days[] = {S_SWEEP_OVERFLOWS, S_SWEEP_SIGNATURES,
+					      S_SWEEP_EXCERPT_DAYS};
 	uint64_t first = *cursor + 1;
+	uint64_t today = now_wall_ms / DAY_MS;
 	int err = rw_journal_begin(journal);
 
 	if (err != 0)
 		return err;
-	err = sweep_piece(journal, S_SWEEP_EVENTS, first, before_wall_ms);
-	if (err == 0)
-		err = sweep_piece(journal, S_SWEEP_TRANSITIONS, first, before_wall_ms);
+	for (size_t i = 0; err == 0 && i < sizeof(pieces) / sizeof(pieces[0]); i++)
+		err = sweep_piece(journal, pieces[i], first, before_wall_ms);
+	/* Yesterday's stay: the clock may have been set back a little. */
+	for (size_t i = 0; err == 0 && today > 0 && i < sizeof(days) / sizeof(days[0]); i++)
+		err = sweep_days(journal, days[i], today - 1);
 	if (err == 0)
 		err = rw_journal_commit(journal);
 	if (err != 0) {

@@ -28,6 +28,7 @@ enum rw_event_text {
 	RW_EVENT_MODULE,
 	RW_EVENT_DETAIL,
 	RW_EVENT_STACK,
+	RW_EVENT_FACTS,
 	RW_EVENT_TEXT_COUNT
 };
 
@@ -39,7 +40,12 @@ struct rw_journal_event {
 	uint64_t boot_order, boot_ms;
 	uint32_t cpu, pid, count;
 	int32_t error;
+	uint32_t signatures_a_day;
 	bool over_quota;
+	uint64_t about;    /* not 0: only `log`, of the event of that sequence before it */
+	const void *log;   /* zlib form */
+	uint32_t log_size; /* 0: none */
+	uint32_t log_plain;
 };
 
 /* As rw_store_open(); takes the lock file and checks the database. */
@@ -61,15 +67,25 @@ int rw_journal_put_exposure(struct rw_journal *journal, const struct rw_exposure
 int rw_journal_put_evidence(struct rw_journal *journal, const struct rw_evidence_row *row);
 int rw_journal_clear_evidence(struct rw_journal *journal, const struct rw_run_row *run);
 int rw_journal_put_event(struct rw_journal *journal, const struct rw_journal_event *event);
+
+/* What became of the events of the transaction, or of the last one. */
+struct rw_journal_counts {
+	uint64_t signatures_over_quota;
+	uint64_t excerpts_kept, excerpts_unmatched, excerpts_over_quota;
+};
+struct rw_journal_counts rw_journal_counts(const struct rw_journal *journal);
+
 int rw_journal_put_audit(struct rw_journal *journal, const struct rw_audit_row *row);
 
 /*
  * Removes events and presence transitions from before `before_wall_ms`, a
  * bounded piece at a time; events of hosts that an active deployment has
- * exposed stay. *cursor starts at 0 and comes back 0 when all is swept. In a
- * transaction of its own.
+ * exposed stay. Logs go with their events, and quotas when their day is past.
+ * *cursor starts at 0 and comes back 0 when all is swept. In a transaction of
+ * its own.
  */
-int rw_journal_sweep(struct rw_journal *journal, uint64_t before_wall_ms, uint64_t *cursor);
+int rw_journal_sweep(struct rw_journal *journal, uint64_t now_wall_ms, uint64_t before_wall_ms,
+		     uint64_t *cursor);
 
 /* One line for the last error of this connection; lives until its next call. */
 const char *rw_journal_error(struct rw_journal *journal);

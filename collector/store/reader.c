@@ -151,6 +151,14 @@ static int each_row(sqlite3_stmt *statement, int (*emit)(sqlite3_stmt *statement
 
 /* ---- events -------------------------------------------------------------------- */
 
+#define EVENT_COLUMNS                                                                              \
+	"SELECT row_id, sequence, at_wall_ms, received_wall_ms, boot_order, boot_ms,"              \
+	" cpu, pid, count, error, host, ring, kind, severity, source, boot_id, comm,"              \
+	" signature, symbol, module, detail, stack, spool_id, facts,"                              \
+	" EXISTS (SELECT 1 FROM excerpts WHERE event_row_id=row_id)"
+
+enum { LOG_COLUMN = 25 };
+
 struct event_sink {
 	int (*row)(void *context, const struct rw_event_row *row);
 	void *context;
@@ -194,9 +202,16 @@ static int emit_event(sqlite3_stmt *s, void *context)
 		.module = text(s, 19),
 		.detail = text(s, 20),
 		.stack = text(s, 21),
+		.facts = text(s, 23),
+		.has_log = sqlite3_column_int(s, 24) != 0,
 	};
 
 	hex_of(s, 22, spool_id);
+	if (sqlite3_column_count(s) > LOG_COLUMN && row.has_log) {
+		row.log = sqlite3_column_blob(s, LOG_COLUMN);
+		row.log_size = (size_t)sqlite3_column_bytes(s, LOG_COLUMN);
+		row.log_bytes = (uint32_t)number(s, LOG_COLUMN + 1);
+	}
 	return sink->row(sink->context, &row);
 }
 
@@ -207,10 +222,7 @@ int rw_store_reader_events(struct rw_store_reader *reader, const struct rw_event
 	struct query query = {0};
 	sqlite3_stmt *statement;
 
-	add_sql(&query,
-		"SELECT row_id, sequence, at_wall_ms, received_wall_ms, boot_order, boot_ms,"
-		" cpu, pid, count, error, host, ring, kind, severity, source, boot_id, comm,"
-		" signature, symbol, module, detail, stack, spool_id FROM events");
+	add_sql(&query, EVENT_COLUMNS " FROM events");
 	filter_text(&query, "host=?", asked->host);
 	filter_text(&query, "ring=?", asked->ring);
 	filter_text(&query, "kind=?", asked->kind);
@@ -228,6 +240,30 @@ int rw_store_reader_events(struct rw_store_reader *reader, const struct rw_event
 	filter_number(&query, "row_id<?", asked->cursor);
 	int err = prepare(reader, &query, asked->limit, &statement);
 	return err != 0 ? err : each_row(statement, emit_event, &sink);
+}
+
+int rw_store_reader_event(struct rw_store_reader *reader, const char *host,
+			  const uint8_t spool_id[16], uint64_t sequence,
+			  int (*row)(void *context, const struct rw_event_row *row), void *context)
+{
+	static const char sql[] = EVENT_COLUMNS
+		", log, log_bytes FROM events LEFT JOIN excerpts ON event_row_id=row_id"
+		" WHERE host=?1 AND spool_id=?2 AND sequence=?3 ORDER BY row_id DESC LIMIT 1";
+	struct event_sink sink = {row, context};
+	sqlite3_stmt *statement;
+	int code = sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_text(statement, 1, host, -1, SQLITE_STATIC);
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_blob(statement, 2, spool_id, 16, SQLITE_STATIC);
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_int64(statement, 3, (sqlite3_int64)sequence);
+	if (code != SQLITE_OK) {
+		sqlite3_finalize(statement);
+		return rw_journal_errno(code);
+	}
+	return each_row(statement, emit_event, &sink);
 }
 
 /* ---- audit ---------------------------------------------------------------------- */

@@ -113,19 +113,49 @@ CREATE TABLE events (
   module TEXT NOT NULL,
   detail TEXT NOT NULL,
 -- frames parted by newlines
-  stack TEXT NOT NULL
+  stack TEXT NOT NULL,
+-- a JSON object of texts
+  facts TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_by_host ON events (host);
 CREATE INDEX events_by_signature ON events (signature);
 
--- Which row of events counts what a host sent beyond its quota, by kind and day.
+-- The kernel log around an event, which may come after it.
+CREATE TABLE excerpts (
+  event_row_id INTEGER PRIMARY KEY,
+-- in zlib form
+  log BLOB NOT NULL,
+-- what it unpacks to
+  log_bytes INTEGER NOT NULL
+) STRICT;
+
+-- Quotas are of a day: received_wall_ms / 86400000. Older days are removed.
+
+-- Which row of events counts what a host sent beyond its quota.
 CREATE TABLE overflows (
+  day INTEGER NOT NULL,
   host TEXT NOT NULL,
   kind TEXT NOT NULL,
--- received_wall_ms / 86400000
-  day INTEGER NOT NULL,
   event_row_id INTEGER NOT NULL,
-  PRIMARY KEY (host, kind, day)
+  PRIMARY KEY (day, host, kind)
+) STRICT, WITHOUT ROWID;
+
+-- The signatures that a host has shown.
+CREATE TABLE signatures (
+  day INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  PRIMARY KEY (day, host, severity, signature)
+) STRICT, WITHOUT ROWID;
+
+-- How many excerpts of a host were kept.
+CREATE TABLE excerpt_days (
+  day INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  excerpts INTEGER NOT NULL,
+  PRIMARY KEY (day, host, severity)
 ) STRICT, WITHOUT ROWID;
 
 -- High-water marks: every event of that spool up to `sequence` is in the store.

@@ -31,6 +31,9 @@ enum {
 	SWEEP_EVERY_MS = 10 * 60 * 1000,
 	SWEEP_PAUSE_MS = 50, /* between two pieces, so that writes come in between */
 	STACK_BYTES = RW_STACK_MAX * (RW_SYMBOL_MAX + 1),
+	/* {"name":"value",...}: each byte of a value may take six */
+	FACT_NAME_BYTES = 32,
+	FACTS_BYTES = RW_FACTS_MAX * (6 * RW_FACT_VALUE_MAX + FACT_NAME_BYTES) + 16,
 };
 
 enum operation_type { OPERATION_CHANGE, OPERATION_EVENT, OPERATION_AUDIT };
@@ -152,6 +155,14 @@ static void pause_ms(struct rw_store *store, uint64_t ms)
 		;
 }
 
+static void add_counts(struct rw_store_stats *stats, struct rw_journal_counts counts)
+{
+	stats->signatures_over_quota += counts.signatures_over_quota;
+	stats->excerpts_kept += counts.excerpts_kept;
+	stats->excerpts_unmatched += counts.excerpts_unmatched;
+	stats->excerpts_over_quota += counts.excerpts_over_quota;
+}
+
 /* With the lock held on entry and return. False: stopping, and the disk still fails. */
 static bool commit_batch(struct rw_store *store, const struct operation *batch)
 {
@@ -174,6 +185,7 @@ static bool commit_batch(struct rw_store *store, const struct operation *batch)
 		if (err == 0) {
 			store->stats.commits++;
 			store->stats.last_commit_us = took_us;
+			add_counts(&store->stats, rw_journal_counts(store->journal));
 			return true;
 		}
 		failed = true;
@@ -209,11 +221,11 @@ static void finish_batch(struct rw_store *store, struct operation *batch)
 static uint64_t sweep(struct rw_store *store, uint64_t *cursor)
 {
 	uint64_t now_ms = rw_clock_wall_ms();
+	bool keeps_all = store->retention_ms == 0 || store->retention_ms >= now_ms;
 
-	if (store->retention_ms == 0 || store->retention_ms >= now_ms)
-		return SWEEP_EVERY_MS;
 	pthread_mutex_unlock(&store->lock);
-	int err = rw_journal_sweep(store->journal, now_ms - store->retention_ms, cursor);
+	int err = rw_journal_sweep(store->journal, now_ms,
+				   keeps_all ? 0 : now_ms - store->retention_ms, cursor);
 	pthread_mutex_lock(&store->lock);
 	return err == 0 && *cursor != 0 ? SWEEP_PAUSE_MS : SWEEP_EVERY_MS;
 }
@@ -400,6 +412,41 @@ static void join_stack(const Ringwatch__V1__Event *event, char out[STACK_BYTES])
 	}
 }
 
+/* As in a JSON string. What does not fit is left off: FACTS_BYTES excludes it. */
+static size_t put_json_text(char *out, size_t size, const char *text)
+{
+	size_t used = 0;
+
+	for (const char *c = text; *c != '\0' && size - used > 6; c++) {
+		if ((unsigned char)*c < 0x20)
+			used += (size_t)snprintf(out + used, size - used, "\\u%04x",
+						 (unsigned)(unsigned char)*c);
+		else
+			used += (size_t)snprintf(out + used, size - used, "%s%c",
+						 *c == '"' || *c == '\\' ? "\\" : "", *c);
+	}
+	return used;
+}
+
+/* {"type":"page_fault","address":"0x8"} */
+static void join_facts(const Ringwatch__V1__Event *event, char out[FACTS_BYTES])
+{
+	size_t used = 0;
+	const char *between = "{";
+
+	for (size_t i = 0; i < event->n_facts; i++) {
+		const char *name = rw_fact_name(event->facts[i]->name);
+		if (name == NULL || used + strlen(name) + 8 > FACTS_BYTES)
+			continue; /* wire limits exclude it */
+		used += (size_t)snprintf(out + used, FACTS_BYTES - used, "%s\"%s\":\"", between,
+					 name);
+		used += put_json_text(out + used, FACTS_BYTES - used - 4, event->facts[i]->value);
+		used += (size_t)snprintf(out + used, FACTS_BYTES - used, "\"");
+		between = ",";
+	}
+	snprintf(out + used, FACTS_BYTES - used, "%s", used == 0 ? "{}" : "}");
+}
+
 static const char *name_or_empty(const char *name)
 {
 	return name == NULL ? "" : name;
@@ -409,6 +456,7 @@ uint64_t rw_store_push_event(struct rw_store *store, const struct rw_store_event
 {
 	const Ringwatch__V1__Event *e = event->event;
 	char stack[STACK_BYTES];
+	char facts[FACTS_BYTES];
 	struct rw_journal_event row = {
 		.sequence = e->sequence,
 		.at_wall_ms = event->at_wall_ms,
@@ -420,6 +468,7 @@ uint64_t rw_store_push_event(struct rw_store *store, const struct rw_store_event
 		.pid = e->pid,
 		.count = e->count,
 		.error = e->error,
+		.signatures_a_day = event->signatures_a_day,
 		.over_quota = event->over_quota,
 		.text =
 			{
@@ -435,15 +484,24 @@ uint64_t rw_store_push_event(struct rw_store *store, const struct rw_store_event
 				[RW_EVENT_MODULE] = e->module,
 				[RW_EVENT_DETAIL] = e->detail,
 				[RW_EVENT_STACK] = stack,
+				[RW_EVENT_FACTS] = facts,
 			},
+		.about = e->about,
+		.log_size = event->over_quota ? 0 : (uint32_t)e->log.len, /* it is not kept */
+		.log_plain = e->log_bytes,
 	};
 
 	join_stack(e, stack);
+	join_facts(e, facts);
 	memcpy(row.spool_id, event->spool_id, sizeof(row.spool_id));
-	struct operation *op = new_operation(
-		OPERATION_EVENT, sizeof(row) + texts_length(row.text, RW_EVENT_TEXT_COUNT));
+	size_t texts = texts_length(row.text, RW_EVENT_TEXT_COUNT);
+	struct operation *op = new_operation(OPERATION_EVENT, sizeof(row) + texts + row.log_size);
 	if (op != NULL) {
-		keep_texts(row.text, RW_EVENT_TEXT_COUNT, (char *)op->payload + sizeof(row));
+		char *room = (char *)op->payload + sizeof(row);
+		keep_texts(row.text, RW_EVENT_TEXT_COUNT, room);
+		if (row.log_size > 0)
+			memcpy(room + texts, e->log.data, row.log_size);
+		row.log = room + texts;
 		memcpy(op->payload, &row, sizeof(row));
 	}
 	return push(store, op);

@@ -27,12 +27,16 @@
 #include "proto/ringwatch.pb-c.h"
 
 enum {
-	RW_STORE_SCHEMA = 1, /* PRAGMA user_version, matched exactly */
+	/* PRAGMA user_version, matched exactly. 1 was never released. */
+	RW_STORE_SCHEMA = 2,
 	RW_STORE_QUEUE_MAX =
 		65536, /* operations waiting for the writer, before events are refused */
 	RW_STORE_QUEUE_BYTES = 64 << 20, /* of memory, likewise */
 	RW_STORE_CHANGES_MAX = 4000000,  /* before changes are refused, too */
 	RW_STORE_BATCH_MAX = 1000,
+	/* Of each host and severity; what is beyond is only counted. */
+	RW_STORE_SIGNATURES_A_DAY = 64,
+	RW_STORE_EXCERPTS_A_DAY = 64, /* of RW_LOG_PACKED_MAX bytes at most: 256 KiB */
 	RW_STORE_ERROR_BYTES = 256,
 };
 
@@ -98,9 +102,14 @@ struct rw_store_event {
 	const Ringwatch__V1__Event *event;
 	uint64_t at_wall_ms; /* by the collector's clock */
 	uint64_t received_wall_ms;
-	bool over_quota; /* only counted: one row a host and kind, and the high-water mark */
+	uint32_t signatures_a_day; /* of a severity; 0: RW_STORE_SIGNATURES_A_DAY */
+	bool over_quota; /* only counted: one row a host, kind and day, and the high-water mark */
 };
-/* Also raises the high-water mark of (host, spool) to event->sequence, in the same transaction. */
+/*
+ * Also raises the high-water mark of (host, spool) to event->sequence, in the same
+ * transaction. A log excerpt becomes no row of its own: it is kept with the event
+ * that it is about, when that is one of the host's last and has none.
+ */
 uint64_t rw_store_push_event(struct rw_store *store, const struct rw_store_event *event);
 
 struct rw_audit_row {
@@ -118,6 +127,10 @@ struct rw_store_stats {
 	uint64_t commits;
 	uint64_t failures;
 	uint64_t last_commit_us; /* how long the last commit took */
+	uint64_t signatures_over_quota;
+	uint64_t excerpts_kept;
+	uint64_t excerpts_unmatched; /* their event is not there, or has its log already */
+	uint64_t excerpts_over_quota;
 };
 void rw_store_stats(const struct rw_store *store, struct rw_store_stats *out);
 
@@ -145,11 +158,22 @@ struct rw_event_row {
 	const char *host, *ring, *spool_id /* hex */, *kind, *severity, *source, *boot_id, *comm;
 	const char *signature, *symbol, *module, *detail;
 	const char *stack; /* frames separated by '\n' */
+	const char *facts; /* a JSON object of texts */
+	bool has_log;
+	/* Of rw_store_reader_event alone: the kernel log in zlib form; NULL none. */
+	const void *log;
+	size_t log_size;
+	uint32_t log_bytes; /* what it unpacks to */
 };
 /* The row lives during the callback; a value other than 0 stops. */
 int rw_store_reader_events(struct rw_store_reader *reader, const struct rw_event_query *query,
 			   int (*row)(void *context, const struct rw_event_row *row),
 			   void *context);
+
+/* One event with its log. The callback comes once, or not at all. */
+int rw_store_reader_event(struct rw_store_reader *reader, const char *host,
+			  const uint8_t spool_id[16], uint64_t sequence,
+			  int (*row)(void *context, const struct rw_event_row *row), void *context);
 
 struct rw_audit_read {
 	uint64_t row_id, at_wall_ms;

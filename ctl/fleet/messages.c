@@ -29,13 +29,16 @@ static uint64_t boot_clock(const struct rw_fleet_host *host, uint64_t now_ms)
 static const struct {
 	Ringwatch__V1__Kind kind;
 	const char *hook;
+	const char *reason;
 } coverage[] = {
-	{RINGWATCH__V1__KIND__KIND_OOPS, "fentry/oops_enter"},
-	{RINGWATCH__V1__KIND__KIND_PANIC, "fentry/panic"},
-	{RINGWATCH__V1__KIND__KIND_WARNING, "fentry/__warn"},
-	{RINGWATCH__V1__KIND__KIND_MODULE_LOAD_FAILED, "fexit/load_module"},
-	{RINGWATCH__V1__KIND__KIND_RESTART, "fentry/kernel_restart_prepare"},
-	{RINGWATCH__V1__KIND__KIND_HARD_LOCKUP, "kernel log"},
+	{RINGWATCH__V1__KIND__KIND_OOPS, "fentry/oops_enter", ""},
+	{RINGWATCH__V1__KIND__KIND_PANIC, "fentry/vpanic", ""},
+	{RINGWATCH__V1__KIND__KIND_WARNING, "fentry/__warn", ""},
+	{RINGWATCH__V1__KIND__KIND_MODULE_LOAD_FAILED, "fexit/load_module", ""},
+	{RINGWATCH__V1__KIND__KIND_RESTART, "fentry/kernel_restart", ""},
+	{RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT, "boot state file", ""},
+	{RINGWATCH__V1__KIND__KIND_HARD_LOCKUP, "kernel log", "no hook tells of it"},
+	{RINGWATCH__V1__KIND__KIND_MACHINE_CHECK, "none", "a simulated host has no hardware"},
 };
 
 long rw_fleet_pack_hello(const struct rw_fleet_host *host, uint64_t now_ms, uint8_t *out,
@@ -50,7 +53,7 @@ long rw_fleet_pack_hello(const struct rw_fleet_host *host, uint64_t now_ms, uint
 		rows[i] = (Ringwatch__V1__Coverage)RINGWATCH__V1__COVERAGE__INIT;
 		rows[i].kind = coverage[i].kind;
 		rows[i].hook = (char *)coverage[i].hook;
-		rows[i].reason = empty;
+		rows[i].reason = (char *)coverage[i].reason;
 		pointers[i] = &rows[i];
 	}
 	hello.schema = RW_WIRE_SCHEMA;
@@ -67,6 +70,9 @@ long rw_fleet_pack_hello(const struct rw_fleet_host *host, uint64_t now_ms, uint
 	hello.architecture = architecture;
 	hello.n_coverage = COUNT(coverage);
 	hello.coverage = pointers;
+	hello.spool_state = RINGWATCH__V1__SPOOL_STATE__SPOOL_DISK;
+	hello.spool_reason = empty;
+	hello.netconsole = (char *)"none";
 	frame.body_case = RINGWATCH__V1__FRAME__BODY_HELLO;
 	frame.hello = &hello;
 	return rw_wire_encode(&frame, out, size);
@@ -99,11 +105,30 @@ static const struct crash crashes[] = {
 	  "__x64_sys_ioctl+0x8d", "do_syscall_64+0x55"}},
 };
 
+enum { FACTS_MAX = 3 };
+
 struct event_texts {
 	char signature[RW_SIGNATURE_MAX + 1];
 	char detail[RW_DETAIL_MAX + 1];
 	char *stack[COUNT(crashes[0].stack)];
+	Ringwatch__V1__Fact facts[FACTS_MAX];
+	Ringwatch__V1__Fact *fact_pointers[FACTS_MAX];
 };
+
+/* In the order of the names. */
+static void add_fact(Ringwatch__V1__Event *e, struct event_texts *texts,
+		     Ringwatch__V1__FactName name, const char *value)
+{
+	Ringwatch__V1__Fact *fact = &texts->facts[e->n_facts];
+
+	if (e->n_facts == FACTS_MAX)
+		return;
+	ringwatch__v1__fact__init(fact);
+	fact->name = name;
+	fact->value = (char *)value;
+	texts->fact_pointers[e->n_facts++] = fact;
+	e->facts = texts->fact_pointers;
+}
 
 static void fill_crash(Ringwatch__V1__Event *e, const struct rw_fleet_event *event,
 		       struct event_texts *texts)
@@ -129,6 +154,14 @@ static void fill_crash(Ringwatch__V1__Event *e, const struct rw_fleet_event *eve
 		texts->stack[i] = (char *)crash->stack[i];
 	e->n_stack = COUNT(crash->stack);
 	e->stack = texts->stack;
+	if (is_oops) {
+		add_fact(e, texts, RINGWATCH__V1__FACT_NAME__FACT_TYPE, "null_dereference");
+		add_fact(e, texts, RINGWATCH__V1__FACT_NAME__FACT_ADDRESS, "0x18");
+		add_fact(e, texts, RINGWATCH__V1__FACT_NAME__FACT_ERROR_CODE, "0x0");
+	} else {
+		add_fact(e, texts, RINGWATCH__V1__FACT_NAME__FACT_FILE, "drivers/simulated.c");
+		add_fact(e, texts, RINGWATCH__V1__FACT_NAME__FACT_LINE, "42");
+	}
 }
 
 static void fill_reboot(Ringwatch__V1__Event *e, const struct rw_fleet_event *event,
@@ -144,6 +177,7 @@ static void fill_reboot(Ringwatch__V1__Event *e, const struct rw_fleet_event *ev
 		 is_planned ? "planned_reboot:restart" : "unexpected_reboot:unknown");
 	snprintf(texts->detail, sizeof(texts->detail), "%s (simulated)",
 		 is_planned ? "the boot ended in good order" : "cause unknown");
+	add_fact(e, texts, RINGWATCH__V1__FACT_NAME__FACT_END, is_planned ? "reboot" : "unknown");
 }
 
 static void fill_event(Ringwatch__V1__Event *e, const struct rw_fleet_event *event,

@@ -91,8 +91,9 @@ class Host:
         self.conn.sendall(struct.pack(">I", len(frame)) + frame)
 
     def hello(self):
-        self.send(1, pack((1, 1), (2, "by hand"), (3, self.boot), (4, self.order), (5, 1000),
-                          (6, 1000), (7, ""), (8, 1), (9, self.spool), (10, "6.1"), (11, "x86_64")))
+        self.send(1, pack((1, 2), (2, "by hand"), (3, self.boot), (4, self.order), (5, 1000),
+                          (6, 1000), (7, ""), (8, 1), (9, self.spool), (10, "6.1"), (11, "x86_64"),
+                          (13, 1), (14, ""), (15, 0), (16, "none")))
 
     def heartbeat(self):
         self.send(4, pack((1, 2000), (2, 0), (3, 0)))
@@ -100,7 +101,8 @@ class Host:
     def events(self, first, last, kind=WARNING):
         rows = [(5, pack((1, n), (2, kind), (3, 2), (4, 2), (5, self.boot), (6, self.order), (7, 1000),
                          (8, 1000), (9, 0), (10, 0), (11, ""), (12, "warning:f+0x1"), (13, "f+0x1"),
-                         (14, ""), (15, 0), (16, f"number {n}"), (17, 1)))
+                         (14, ""), (15, 0), (16, f"number {n}"), (17, 1), (20, 0), (21, ""),
+                         (22, 0)))
                 for n in range(first, last + 1)]
         self.send(5, pack((1, self.spool), (2, self.boot), (3, 2000), (4, 2000), *rows))
 

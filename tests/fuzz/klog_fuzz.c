@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/events/line.h"
 #include "lib/text.h"
-#include "sensor/klog.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,7 +40,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_text(fact.symbol, sizeof(fact.symbol));
 	check_text(fact.module, sizeof(fact.module));
 	check_text(fact.text, sizeof(fact.text));
+	check_text(fact.word, sizeof(fact.word));
+	check_text(fact.device, sizeof(fact.device));
 	must(fact.type == again.type && fact.cpu == again.cpu && fact.pid == again.pid);
 	must(strcmp(fact.symbol, again.symbol) == 0 && strcmp(fact.text, again.text) == 0);
+	must(fact.error <= 0 && fact.error > -4096);
+	must(fact.type != RW_KLOG_OTHER || (fact.symbol[0] == '\0' && fact.text[0] == '\0'));
 	return 0;
 }

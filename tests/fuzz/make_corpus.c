@@ -120,6 +120,8 @@ int main(int argc, char **argv)
 		write_seed(body->name, side_of(body), 3);
 		write_wrong_fields(body, body->descriptor);
 	}
+	make_excerpts(&frame);
+	write_seed("log_excerpt", RW_FROM_SENSOR, 0);
 	printf("%u seeds\n", written);
 	return 0;
 }

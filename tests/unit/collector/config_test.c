@@ -258,6 +258,7 @@ static const struct wrong wrongs[] = {
 	{true, 17, "    open_on: evidence", "rings[0].open_on", "expected limit", 0},
 	{true, 17, "    open_on: whim", "rings[0].open_on", "", 0},
 	{true, 18, "    crash_kinds: [panic, sneeze]", "rings[0].crash_kinds[1]", "sneeze", 0},
+	{true, 18, "    crash_kinds: [log_excerpt]", "rings[0].crash_kinds[0]", "log_excerpt", 0},
 	{true, 18, "    crash_kinds: [oops, oops]", "rings[0].crash_kinds[1]", "twice", 0},
 	{true, 18, "    crash_kinds: []", "rings[0].crash_kinds", "", 0},
 	{true, 19, "  - name: wide", "rings[0]", "same name", 3},

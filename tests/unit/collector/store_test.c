@@ -26,8 +26,11 @@
 
 #include "collector/store/journal.h"
 #include "collector/store/store.h"
+#include "proto/limits.h"
 
 static const uint8_t spool_a[16] = {0xaa, 1, 2, 3};
+enum { NOW_MS = 20000 };
+
 static const uint8_t spool_b[16] = {0xbb, 1, 2, 3};
 static const char boot[] = "00000000-0000-4000-8000-000000000001";
 
@@ -259,6 +262,59 @@ static uint64_t push_event(struct fixture *f, const char *host, const uint8_t sp
 	return rw_store_push_event(f->store, &row);
 }
 
+/* What is NULL or 0 is as push_event() has it. */
+struct told {
+	const char *host;
+	const uint8_t *spool;
+	uint64_t sequence;
+	uint64_t received_ms;
+	Ringwatch__V1__Severity severity;
+	const char *signature;
+	bool over_quota;
+	uint64_t about; /* a log excerpt */
+	const char *log;
+	const char *values[RW_FACTS_MAX];
+};
+
+static uint64_t tell(struct fixture *f, struct told told)
+{
+	const char *signature = told.signature == NULL ? "oops:f+0x1:m" : told.signature;
+	Ringwatch__V1__Event e = event_of(told.sequence, (char *)(uintptr_t)signature);
+	Ringwatch__V1__Fact facts[RW_FACTS_MAX];
+	Ringwatch__V1__Fact *pointers[RW_FACTS_MAX];
+	const struct rw_store_event row = {
+		.host = told.host == NULL ? "h1" : told.host,
+		.ring = "ring0",
+		.spool_id = told.spool == NULL ? spool_a : told.spool,
+		.event = &e,
+		.at_wall_ms = told.received_ms,
+		.received_wall_ms = told.received_ms,
+		.over_quota = told.over_quota,
+	};
+
+	if (told.severity != 0)
+		e.severity = told.severity;
+	if (told.about != 0)
+		e.kind = RINGWATCH__V1__KIND__KIND_LOG_EXCERPT;
+	e.about = told.about;
+	if (told.log != NULL) {
+		e.log.data = (uint8_t *)(uintptr_t)told.log;
+		e.log.len = strlen(told.log);
+		e.log_bytes = 1000;
+	}
+	e.facts = pointers;
+	for (size_t i = 0; i < RW_FACTS_MAX && told.values[i] != NULL; i++) {
+		ringwatch__v1__fact__init(&facts[i]);
+		facts[i].name = (Ringwatch__V1__FactName)(i + 1);
+		facts[i].value = (char *)(uintptr_t)told.values[i];
+		pointers[i] = &facts[i];
+		e.n_facts++;
+	}
+	uint64_t sequence = rw_store_push_event(f->store, &row);
+	assert_true(sequence > 0);
+	return sequence;
+}
+
 static uint64_t push(struct fixture *f, struct rw_change change)
 {
 	uint64_t sequence = rw_store_push_change(f->store, &change);
@@ -288,7 +344,8 @@ static int keep_mark(void *context, const char *host, const uint8_t spool_id[16]
 {
 	struct loaded *l = context;
 
-	assert_string_equal(host, "h1");
+	if (strcmp(host, "h1") != 0)
+		return 0;
 	l->marks[memcmp(spool_id, spool_a, 16) == 0 ? 0 : 1] = sequence;
 	return 0;
 }
@@ -543,6 +600,219 @@ static void readers_filter_and_page_newest_first(void **state)
 	assert_int_equal(of.sequences[2], 5);
 }
 
+/* ---- logs, facts and quotas of a day ------------------------------------------------------ */
+
+static int64_t number_of(struct fixture *f, const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *statement;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	int64_t number = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(db);
+	return number;
+}
+
+struct one {
+	bool found, has_log;
+	char log[64];
+	uint32_t log_bytes;
+	char facts[1024];
+	uint64_t row_id;
+};
+
+static int see_one(void *context, const struct rw_event_row *row)
+{
+	struct one *one = context;
+
+	assert_false(one->found);
+	one->found = true;
+	one->has_log = row->has_log;
+	one->log_bytes = row->log_bytes;
+	one->row_id = row->row_id;
+	assert_true(row->log_size < sizeof(one->log));
+	assert_int_equal(row->log != NULL, row->has_log);
+	if (row->log != NULL)
+		memcpy(one->log, row->log, row->log_size);
+	snprintf(one->facts, sizeof(one->facts), "%s", row->facts);
+	return 0;
+}
+
+static struct one ask_one(struct fixture *f, const char *host, const uint8_t spool[16],
+			  uint64_t sequence)
+{
+	struct rw_store_reader *reader;
+	struct one one = {0};
+
+	assert_int_equal(rw_store_reader_open(f->path, &reader, f->error), 0);
+	assert_int_equal(rw_store_reader_event(reader, host, spool, sequence, see_one, &one), 0);
+	rw_store_reader_close(reader);
+	return one;
+}
+
+static struct rw_store_stats stats_of(struct fixture *f)
+{
+	struct rw_store_stats stats;
+
+	rw_store_stats(f->store, &stats);
+	return stats;
+}
+
+static void a_log_is_kept_with_the_event_that_it_is_about(void **state)
+{
+	struct fixture *f = *state;
+	static struct loaded l;
+
+	assert_int_equal(open_store(f), 0);
+	tell(f, (struct told){.sequence = 1});
+	tell(f, (struct told){.sequence = 2, .log = "of itself"});
+	tell(f, (struct told){.sequence = 1, .spool = spool_b});
+	tell(f, (struct told){.sequence = 3, .about = 1, .log = "the first"});
+	tell(f, (struct told){.sequence = 4, .about = 1, .log = "one too late"});
+	tell(f, (struct told){.sequence = 5, .about = 2, .log = "one too many"});
+	tell(f, (struct told){.sequence = 6, .about = 7, .log = "one too early"});
+	tell(f, (struct told){.sequence = 1, .host = "h2", .about = 2, .log = "another's"});
+	uint64_t last = tell(f, (struct told){.sequence = 7});
+	WAIT_FOR(f, f->committed == last);
+
+	assert_int_equal(ask(f, &(struct rw_event_query){0}).count, 4); /* no excerpt is a row */
+	struct one one = ask_one(f, "h1", spool_a, 1);
+	assert_true(one.has_log);
+	assert_string_equal(one.log, "the first");
+	assert_int_equal(one.log_bytes, 1000);
+	assert_string_equal(ask_one(f, "h1", spool_a, 2).log, "of itself");
+	assert_false(ask_one(f, "h1", spool_b, 1).has_log);
+	assert_false(ask_one(f, "h1", spool_a, 7).has_log);
+	assert_false(ask_one(f, "h1", spool_a, 3).found);
+	assert_int_equal(stats_of(f).excerpts_kept, 2);
+	assert_int_equal(stats_of(f).excerpts_unmatched, 4);
+	assert_int_equal(stats_of(f).excerpts_over_quota, 0);
+
+	/* The mark rises over an excerpt, whatever became of it. */
+	tell(f, (struct told){.sequence = 8, .about = 7, .log = "kept"});
+	tell(f, (struct told){.sequence = 9, .about = 7, .log = "dropped"});
+	reopen(f);
+	load(f, &l);
+	assert_int_equal(l.marks[0], 9);
+}
+
+static void a_row_that_only_counts_has_no_log(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(open_store(f), 0);
+	tell(f, (struct told){.sequence = 1, .over_quota = true, .log = "x"});
+	tell(f, (struct told){.sequence = 2, .about = 1, .log = "x"});
+	tell(f, (struct told){.sequence = 3});
+	uint64_t last =
+		tell(f, (struct told){.sequence = 4, .about = 3, .log = "x", .over_quota = true});
+	WAIT_FOR(f, f->committed == last);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM excerpts"), 0);
+	assert_int_equal(stats_of(f).excerpts_unmatched, 1);
+	assert_int_equal(stats_of(f).excerpts_over_quota, 1);
+}
+
+enum { A_DAY_MS = 24 * 60 * 60 * 1000 };
+
+static void a_host_has_so_many_logs_a_day_of_each_severity(void **state)
+{
+	struct fixture *f = *state;
+	const Ringwatch__V1__Severity warning = RINGWATCH__V1__SEVERITY__SEVERITY_WARNING;
+	uint64_t at = 0, last = 0;
+
+	assert_int_equal(open_store(f), 0);
+	for (int i = 0; i < 70; i++) {
+		uint64_t about = ++at;
+		tell(f, (struct told){.sequence = about, .severity = warning});
+		last = tell(f, (struct told){.sequence = ++at, .about = about, .log = "x"});
+	}
+	WAIT_FOR(f, f->committed == last);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM excerpts"), RW_STORE_EXCERPTS_A_DAY);
+	assert_int_equal(stats_of(f).excerpts_over_quota, 6);
+
+	/* What kills the host still has room, and so has another host, and tomorrow. */
+	last = tell(f, (struct told){.sequence = ++at, .log = "critical"});
+	WAIT_FOR(f, f->committed == last);
+	assert_true(ask_one(f, "h1", spool_a, at).has_log);
+	tell(f, (struct told){.sequence = 1, .host = "h2", .severity = warning, .log = "another"});
+	last = tell(f, (struct told){.sequence = ++at,
+				     .severity = warning,
+				     .log = "tomorrow",
+				     .received_ms = A_DAY_MS});
+	WAIT_FOR(f, f->committed == last);
+	assert_true(ask_one(f, "h2", spool_a, 1).has_log);
+	assert_true(ask_one(f, "h1", spool_a, at).has_log);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM events"), 70 + 3); /* none is lost */
+}
+
+static void a_host_has_so_many_signatures_a_day_of_each_severity(void **state)
+{
+	struct fixture *f = *state;
+	const Ringwatch__V1__Severity warning = RINGWATCH__V1__SEVERITY__SEVERITY_WARNING;
+	char signature[32];
+	uint64_t at = 0;
+
+	assert_int_equal(open_store(f), 0);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 100; i++) {
+			snprintf(signature, sizeof(signature), "warning:f%d", i);
+			tell(f, (struct told){.sequence = ++at,
+					      .severity = warning,
+					      .signature = signature});
+		}
+	}
+	tell(f, (struct told){.sequence = ++at, .signature = "oops:new"});
+	tell(f, (struct told){.sequence = 1, .host = "h2", .signature = "warning:f99"});
+	uint64_t last = tell(f, (struct told){.sequence = ++at,
+					      .severity = warning,
+					      .signature = "warning:f99",
+					      .received_ms = A_DAY_MS});
+	WAIT_FOR(f, f->committed == last);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM events WHERE host='h1'"
+				      " AND signature GLOB 'warning:f*' AND received_wall_ms=0"),
+			 2 * RW_STORE_SIGNATURES_A_DAY);
+	/* The rest is one row, with its count. */
+	assert_int_equal(number_of(f, "SELECT count(*) FROM events WHERE signature='over quota'"),
+			 1);
+	assert_int_equal(number_of(f, "SELECT count FROM events WHERE signature='over quota'"),
+			 2 * (100 - RW_STORE_SIGNATURES_A_DAY));
+	assert_int_equal(stats_of(f).signatures_over_quota, 2 * (100 - RW_STORE_SIGNATURES_A_DAY));
+	struct seen seen = ask(f, &(struct rw_event_query){.signature = "oops:new"});
+	assert_int_equal(seen.count, 1);
+	seen = ask(f, &(struct rw_event_query){.signature = "warning:f99"});
+	assert_int_equal(seen.count, 2);
+}
+
+static void facts_are_kept_as_they_were_said(void **state)
+{
+	struct fixture *f = *state;
+	static char longest[RW_FACT_VALUE_MAX + 1];
+	struct told full = {.sequence = 3};
+
+	memset(longest, 1, sizeof(longest) - 1);
+	for (size_t i = 0; i < RW_FACTS_MAX; i++)
+		full.values[i] = longest;
+	assert_int_equal(open_store(f), 0);
+	tell(f, (struct told){.sequence = 1});
+	tell(f, (struct told){.sequence = 2,
+			      .values = {"null_dereference", "0x0",
+					 "a \"quote\" \\ \n\x1f\x7f \xc3\xa9"}});
+	uint64_t last = tell(f, full);
+	WAIT_FOR(f, f->committed == last);
+	assert_string_equal(ask_one(f, "h1", spool_a, 1).facts, "{}");
+	assert_string_equal(ask_one(f, "h1", spool_a, 2).facts,
+			    "{\"type\":\"null_dereference\",\"address\":\"0x0\",\"error_code\":"
+			    "\"a \\\"quote\\\" \\\\ \\u000a\\u001f\x7f \xc3\xa9\"}");
+	assert_int_equal(number_of(f, "SELECT json_valid(facts) FROM events WHERE sequence=3"), 1);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM events, json_each(facts)"
+				      " WHERE sequence=3 AND length(value)=96"),
+			 RW_FACTS_MAX);
+}
+
 static int count_audit(void *context, const struct rw_audit_read *row)
 {
 	size_t *count = context;
@@ -671,9 +941,17 @@ static void another_schema_is_refused_by_its_number(void **state)
 
 	assert_int_equal(open_store(f), 0);
 	close_store(f);
-	run_sql(f->path, "PRAGMA user_version=2");
+	run_sql(f->path, "PRAGMA user_version=3");
 	assert_int_equal(open_store(f), -EPROTO);
-	assert_non_null(strstr(f->error, "holds store schema 2, this collector needs 1"));
+	assert_non_null(strstr(f->error, "holds store schema 3, this collector needs 2"));
+	assert_null(strstr(f->error, "release"));
+	off_t size = size_of(f->path);
+	run_sql(f->path, "PRAGMA user_version=1");
+	assert_int_equal(open_store(f), -EPROTO);
+	assert_non_null(
+		strstr(f->error, "holds store schema 1, this collector needs 2; no release"));
+	assert_non_null(strstr(f->error, "move the file away"));
+	assert_int_equal(size_of(f->path), size);
 }
 
 static void a_database_of_another_program_is_refused(void **state)
@@ -826,7 +1104,7 @@ static void retention_spares_young_events_and_those_of_active_deployments(void *
 
 	assert_int_equal(rw_journal_open(f->path, &journal, f->error), 0);
 	do {
-		assert_int_equal(rw_journal_sweep(journal, 8500, &cursor), 0);
+		assert_int_equal(rw_journal_sweep(journal, NOW_MS, 8500, &cursor), 0);
 	} while (cursor != 0);
 	rw_journal_close(journal);
 	assert_int_equal(open_store(f), 0);
@@ -834,6 +1112,74 @@ static void retention_spares_young_events_and_those_of_active_deployments(void *
 	struct seen young = ask(f, &(struct rw_event_query){.host = "h2"});
 	assert_int_equal(young.count, 1);
 	assert_int_equal(young.sequences[0], 10);
+}
+
+static void sweep(struct fixture *f, uint64_t now_ms, uint64_t before_ms)
+{
+	struct rw_journal *journal;
+	uint64_t cursor = 0;
+
+	close_store(f);
+	assert_int_equal(rw_journal_open(f->path, &journal, f->error), 0);
+	do {
+		assert_int_equal(rw_journal_sweep(journal, now_ms, before_ms, &cursor), 0);
+	} while (cursor != 0);
+	rw_journal_close(journal);
+	assert_int_equal(open_store(f), 0);
+}
+
+static void logs_go_with_their_events_and_quotas_with_their_day(void **state)
+{
+	struct fixture *f = *state;
+	const char *const days = "SELECT (SELECT count(*) FROM signatures)"
+				 " + (SELECT count(*) FROM excerpt_days)"
+				 " + (SELECT count(*) FROM overflows)";
+
+	assert_int_equal(open_store(f), 0);
+	for (uint64_t i = 1; i <= 6; i++) {
+		tell(f, (struct told){.sequence = i, .received_ms = 1000 * i, .log = "x"});
+		tell(f, (struct told){.host = "h2", .sequence = i, .over_quota = true});
+	}
+	sweep(f, 10000, 4500);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM events WHERE host='h1'"), 2);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM excerpts"), 2);
+	assert_true(ask_one(f, "h1", spool_a, 6).has_log);
+	assert_int_equal(number_of(f, days), 3);
+
+	/* Also where all events are kept. Yesterday's quotas stay. */
+	sweep(f, A_DAY_MS + 1, 0);
+	assert_int_equal(number_of(f, days), 3);
+	sweep(f, 2 * (uint64_t)A_DAY_MS, 0);
+	assert_int_equal(number_of(f, days), 0);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM excerpts"), 2);
+
+	/* A new event may get the row id of one that is gone, and not its log. */
+	sweep(f, 2 * (uint64_t)A_DAY_MS, A_DAY_MS);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM events"), 0);
+	uint64_t last = tell(f, (struct told){.sequence = 7});
+	WAIT_FOR(f, f->committed == last);
+	assert_int_equal(ask_one(f, "h1", spool_a, 7).row_id, 1);
+	assert_false(ask_one(f, "h1", spool_a, 7).has_log);
+}
+
+/* A row of the quota's that a sweep has taken is made again. */
+static void what_is_over_quota_after_a_sweep_counts_anew(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(open_store(f), 0);
+	for (uint64_t i = 1; i <= 5; i++)
+		tell(f, (struct told){.sequence = i, .over_quota = true, .received_ms = 1000});
+	sweep(f, 3000, 2000);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM events"), 0);
+	tell(f, (struct told){
+			.host = "h2", .sequence = 1, .received_ms = 3000}); /* takes its row id */
+	tell(f, (struct told){.sequence = 6, .over_quota = true, .received_ms = 3000});
+	uint64_t last =
+		tell(f, (struct told){.sequence = 7, .over_quota = true, .received_ms = 3000});
+	WAIT_FOR(f, f->committed == last);
+	assert_int_equal(number_of(f, "SELECT count FROM events WHERE signature='over quota'"), 2);
+	assert_int_equal(number_of(f, "SELECT count FROM events WHERE host='h2'"), 1);
 }
 
 int main(void)
@@ -847,6 +1193,11 @@ int main(void)
 		TEST(marks_rise_with_events_and_never_fall),
 		TEST(a_host_that_remakes_its_spool_does_not_fill_the_disk),
 		TEST(what_is_over_quota_is_one_row_that_counts),
+		TEST(a_log_is_kept_with_the_event_that_it_is_about),
+		TEST(a_row_that_only_counts_has_no_log),
+		TEST(a_host_has_so_many_logs_a_day_of_each_severity),
+		TEST(a_host_has_so_many_signatures_a_day_of_each_severity),
+		TEST(facts_are_kept_as_they_were_said),
 		TEST(readers_filter_and_page_newest_first),
 		TEST(audit_and_transitions_can_be_read),
 		TEST(two_collectors_never_share_a_store),
@@ -858,6 +1209,8 @@ int main(void)
 		TEST(a_full_disk_holds_acks_back_and_loses_nothing),
 		TEST(nothing_that_was_told_is_lost_by_a_kill),
 		TEST(retention_spares_young_events_and_those_of_active_deployments),
+		TEST(logs_go_with_their_events_and_quotas_with_their_day),
+		TEST(what_is_over_quota_after_a_sweep_counts_anew),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

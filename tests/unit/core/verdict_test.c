@@ -280,6 +280,48 @@ static void a_ring_that_is_not_the_share_it_claims_is_a_warning(void **state)
 	}
 }
 
+static bool is_warned(struct fixture *f, const char *deployment, const char *ring)
+{
+	const struct rw_verdict *v = fx_verdict(f, deployment, ring);
+
+	fx_check(f);
+	for (uint32_t i = 0; i < v->warning_count; i++) {
+		if (v->warnings[i] == RW_WARNING_COVERAGE_OF_HOOKS)
+			return true;
+	}
+	return false;
+}
+
+static void an_exposed_host_that_cannot_see_a_crash_is_a_warning_and_no_more(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	assert_false(is_warned(f, "d", "r0"));
+	rw_core_set_blind_kinds(f->core, fx_handle(f, 1), 1u << KIND_WARNING);
+	assert_false(is_warned(f, "d", "r0")); /* which this policy does not count */
+	rw_core_set_blind_kinds(f->core, fx_handle(f, 1), 1u << KIND_WARNING | 1u << KIND_PANIC);
+	assert_true(is_warned(f, "d", "r0"));
+	rw_core_set_blind_kinds(f->core, fx_handle(f, 2), 1u << KIND_OOPS);
+	rw_core_set_blind_kinds(f->core, fx_handle(f, 1), 0);
+	assert_true(is_warned(f, "d", "r0"));
+	fx_run(f, FX_BAKE_MS + 5000);
+	expect(f, "r0", RW_FOR_ADVANCE, "proceed");
+	rw_core_set_blind_kinds(f->core, fx_handle(f, 2), 0);
+	assert_false(is_warned(f, "d", "r0"));
+
+	/* One that is not exposed is none of this deployment's business. */
+	fx_hello(f, 50, "r0");
+	rw_core_set_blind_kinds(f->core, fx_handle(f, 50), UINT32_MAX);
+	assert_false(is_warned(f, "d", "r0"));
+	rw_core_set_blind_kinds(f->core, fx_handle(f, 0), UINT32_MAX);
+	assert_true(is_warned(f, "d", "r0"));
+	assert_int_equal(rw_core_deploy_finish(f->core, "d", f->now).status, 0);
+	assert_false(is_warned(f, "d", "r0"));
+	rw_core_set_blind_kinds(f->core, 4711, UINT32_MAX); /* no such host */
+	fx_free(f);
+}
+
 static void every_state_has_a_word(void **state)
 {
 	(void)state;
@@ -315,6 +357,7 @@ int main(void)
 		cmocka_unit_test(asking_changes_nothing),
 		cmocka_unit_test(the_figures_add_up),
 		cmocka_unit_test(a_ring_that_is_not_the_share_it_claims_is_a_warning),
+		cmocka_unit_test(an_exposed_host_that_cannot_see_a_crash_is_a_warning_and_no_more),
 		cmocka_unit_test(every_state_has_a_word),
 	};
 

@@ -43,6 +43,16 @@ static const char *goodbye_name(int value)
 	return rw_goodbye_name((Ringwatch__V1__GoodbyeKind)value);
 }
 
+static const char *spool_state_name(int value)
+{
+	return rw_spool_state_name((Ringwatch__V1__SpoolState)value);
+}
+
+static const char *fact_name(int value)
+{
+	return rw_fact_name((Ringwatch__V1__FactName)value);
+}
+
 static void expect_names(const ProtobufCEnumDescriptor *descriptor, const char *prefix,
 			 const char *(*name_of)(int))
 {
@@ -72,6 +82,8 @@ static void names_are_the_schemas_in_lower_case(void **state)
 	expect_names(&ringwatch__v1__reject_code__descriptor, "REJECT_", reject_name);
 	expect_names(&ringwatch__v1__boot_end__descriptor, "BOOT_END_", boot_end_name);
 	expect_names(&ringwatch__v1__goodbye_kind__descriptor, "GOODBYE_", goodbye_name);
+	expect_names(&ringwatch__v1__spool_state__descriptor, "SPOOL_", spool_state_name);
+	expect_names(&ringwatch__v1__fact_name__descriptor, "FACT_", fact_name);
 }
 
 static void a_kinds_name_reads_back(void **state)
@@ -86,10 +98,27 @@ static void a_kinds_name_reads_back(void **state)
 	}
 }
 
+static void a_facts_name_reads_back(void **state)
+{
+	(void)state;
+	const ProtobufCEnumDescriptor *facts = &ringwatch__v1__fact_name__descriptor;
+
+	for (unsigned i = 0; i < facts->n_values; i++) {
+		Ringwatch__V1__FactName fact = (Ringwatch__V1__FactName)0;
+		assert_int_equal(rw_fact_parse(fact_name(facts->values[i].value), &fact), 0);
+		assert_int_equal(fact, facts->values[i].value);
+	}
+}
+
 static void other_names_are_refused(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {"", "OOPS", "oops ", "KIND_OOPS", "1", "oop", "*"};
+	Ringwatch__V1__FactName fact = RINGWATCH__V1__FACT_NAME__FACT_LINE;
+
+	assert_int_equal(rw_fact_parse("FACT_TYPE", &fact), -EINVAL);
+	assert_int_equal(rw_fact_parse("oops", &fact), -EINVAL);
+	assert_int_equal(fact, RINGWATCH__V1__FACT_NAME__FACT_LINE);
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		Ringwatch__V1__Kind kind = RINGWATCH__V1__KIND__KIND_PANIC;
@@ -103,6 +132,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_the_schemas_in_lower_case),
 		cmocka_unit_test(a_kinds_name_reads_back),
+		cmocka_unit_test(a_facts_name_reads_back),
 		cmocka_unit_test(other_names_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,7 +145,10 @@ static void try_varints(FIELD_ARGUMENTS)
 	try_wrong(body, field, WRONG_OVERLONG, RW_WIRE_BAD_VARINT, place, 0);
 	try_wrong(body, field, WRONG_ENDLESS, RW_WIRE_BAD_VARINT, place, 0);
 	if (field->type != PROTOBUF_C_TYPE_UINT64)
-		try_wrong(body, field, WRONG_WIDE, RW_WIRE_BAD_VARINT, place, 0);
+		try_wrong(body, field, WRONG_WIDE,
+			  field->type == PROTOBUF_C_TYPE_BOOL ? RW_WIRE_BAD_BOOL
+							      : RW_WIRE_BAD_VARINT,
+			  place, 0);
 }
 
 static void try_enum(FIELD_ARGUMENTS)
@@ -229,7 +232,7 @@ static void refuses_unknown_field(void **state)
 	raw_number(&frame, 0, 1);
 	expect(RW_FROM_SENSOR, RW_WIRE_UNKNOWN_FIELD, "frame");
 	frame.used = 0;
-	raw_number(&frame, 11, 1);
+	raw_number(&frame, 12, 1);
 	expect(RW_FROM_SENSOR, RW_WIRE_UNKNOWN_FIELD, "frame");
 }
 
@@ -327,7 +330,7 @@ static void each_body(body_fn *fn)
 {
 	const ProtobufCMessageDescriptor *root = &ringwatch__v1__frame__descriptor;
 
-	assert_int_equal(root->n_fields, 10);
+	assert_int_equal(root->n_fields, 11);
 	for (unsigned i = 0; i < root->n_fields; i++)
 		fn(&root->fields[i]);
 }
@@ -457,6 +460,193 @@ static void refuses_count_of_zero(void **state)
 	make_frame(&frame, body_named("event_batch"),
 		   field_named(&ringwatch__v1__event__descriptor, "count"), WRONG_ZERO);
 	expect(RW_FROM_SENSOR, RW_WIRE_BAD_VALUE, "event_batch.events[0].count");
+}
+
+/* ---- fields that speak of each other --------------------------------------- */
+
+struct told {
+	Ringwatch__V1__Kind kind;
+	uint64_t about;
+	size_t log_length;
+	uint32_t log_bytes;
+	Ringwatch__V1__FactName facts[3];
+	size_t fact_count;
+};
+
+/* A batch of two: the first with one fact, the second as told. */
+static void encode_events(const struct told *told)
+{
+	static uint8_t out[RW_FRAME_HEAD + RW_FRAME_MAX];
+	static uint8_t log[RW_LOG_PACKED_MAX];
+	static uint8_t spool[RW_SPOOL_ID_BYTES];
+	static char boot_id[] = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+	static char text[] = "x";
+	Ringwatch__V1__Frame whole = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__EventBatch batch = RINGWATCH__V1__EVENT_BATCH__INIT;
+	Ringwatch__V1__Event events[2];
+	Ringwatch__V1__Event *pointers[2] = {&events[0], &events[1]};
+	Ringwatch__V1__Fact facts[3];
+	Ringwatch__V1__Fact *fact_pointers[3] = {&facts[0], &facts[1], &facts[2]};
+	Ringwatch__V1__Fact early = RINGWATCH__V1__FACT__INIT;
+	Ringwatch__V1__Fact *early_pointer = &early;
+
+	for (size_t i = 0; i < 2; i++) {
+		ringwatch__v1__event__init(&events[i]);
+		events[i].sequence = i + 1;
+		events[i].kind = RINGWATCH__V1__KIND__KIND_OOPS;
+		events[i].severity = RINGWATCH__V1__SEVERITY__SEVERITY_CRITICAL;
+		events[i].source = RINGWATCH__V1__SOURCE__SOURCE_BPF;
+		events[i].boot_id = boot_id;
+		events[i].signature = text;
+		events[i].count = 1;
+	}
+	early.name = RINGWATCH__V1__FACT_NAME__FACT_EVICTED;
+	early.value = text;
+	events[0].n_facts = 1;
+	events[0].facts = &early_pointer;
+	for (size_t i = 0; i < told->fact_count; i++) {
+		ringwatch__v1__fact__init(&facts[i]);
+		facts[i].name = told->facts[i];
+		facts[i].value = text;
+	}
+	events[1].kind = told->kind;
+	events[1].about = told->about;
+	events[1].log.data = log;
+	events[1].log.len = told->log_length;
+	events[1].log_bytes = told->log_bytes;
+	events[1].n_facts = told->fact_count;
+	events[1].facts = fact_pointers;
+	batch.spool_id.data = spool;
+	batch.spool_id.len = sizeof(spool);
+	batch.boot_id = boot_id;
+	batch.n_events = 2;
+	batch.events = pointers;
+	whole.body_case = RINGWATCH__V1__FRAME__BODY_EVENT_BATCH;
+	whole.event_batch = &batch;
+	long length = rw_wire_encode(&whole, out, sizeof(out));
+	assert_true(length > RW_FRAME_HEAD);
+	frame.used = 0;
+	raw_put(&frame, out + RW_FRAME_HEAD, (size_t)length - RW_FRAME_HEAD);
+}
+
+#define A_TYPE RINGWATCH__V1__FACT_NAME__FACT_TYPE
+#define A_LINE RINGWATCH__V1__FACT_NAME__FACT_LINE
+#define AN_END RINGWATCH__V1__FACT_NAME__FACT_END
+
+static void facts_stand_in_order_and_once(void **state)
+{
+	(void)state;
+	static const struct told right[] = {
+		{.kind = RINGWATCH__V1__KIND__KIND_OOPS},
+		{.kind = RINGWATCH__V1__KIND__KIND_OOPS, .facts = {A_TYPE}, .fact_count = 1},
+		{.kind = RINGWATCH__V1__KIND__KIND_OOPS,
+		 .facts = {A_TYPE, A_LINE, AN_END},
+		 .fact_count = 3},
+	};
+	static const struct told wrong[] = {
+		{.kind = RINGWATCH__V1__KIND__KIND_OOPS,
+		 .facts = {A_TYPE, AN_END, AN_END},
+		 .fact_count = 3},
+		{.kind = RINGWATCH__V1__KIND__KIND_OOPS,
+		 .facts = {A_TYPE, AN_END, A_LINE},
+		 .fact_count = 3},
+	};
+
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+		encode_events(&right[i]);
+		assert_int_equal(validate_from(RW_FROM_SENSOR), RW_WIRE_OK);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		encode_events(&wrong[i]);
+		expect(RW_FROM_SENSOR, RW_WIRE_BAD_VALUE, "event_batch.events[1].facts[2].name");
+	}
+}
+
+static void only_a_log_excerpt_is_about_another_event(void **state)
+{
+	(void)state;
+	struct told told = {.kind = RINGWATCH__V1__KIND__KIND_LOG_EXCERPT,
+			    .about = 1,
+			    .log_length = 9,
+			    .log_bytes = 20};
+
+	encode_events(&told);
+	assert_int_equal(validate_from(RW_FROM_SENSOR), RW_WIRE_OK);
+	make_excerpts(&frame);
+	assert_int_equal(validate_from(RW_FROM_SENSOR), RW_WIRE_OK);
+	told.about = 0;
+	encode_events(&told);
+	expect(RW_FROM_SENSOR, RW_WIRE_BAD_VALUE, "event_batch.events[1].about");
+	told.kind = RINGWATCH__V1__KIND__KIND_PANIC;
+	encode_events(&told);
+	assert_int_equal(validate_from(RW_FROM_SENSOR), RW_WIRE_OK);
+	told.about = 1;
+	encode_events(&told);
+	expect(RW_FROM_SENSOR, RW_WIRE_BAD_VALUE, "event_batch.events[1].about");
+}
+
+static void the_length_of_a_log_belongs_to_a_log(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t log_length;
+		uint32_t log_bytes;
+		enum rw_wire_error wanted;
+	} cases[] = {
+		{0, 0, RW_WIRE_OK},
+		{1, 1, RW_WIRE_OK},
+		{RW_LOG_PACKED_MAX, RW_LOG_PLAIN_MAX, RW_WIRE_OK},
+		{0, 1, RW_WIRE_BAD_VALUE},
+		{1, 0, RW_WIRE_BAD_VALUE},
+		{1, RW_LOG_PLAIN_MAX + 1, RW_WIRE_BAD_VALUE},
+		{1, UINT32_MAX, RW_WIRE_BAD_VALUE},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct told told = {.kind = RINGWATCH__V1__KIND__KIND_OOPS,
+				    .log_length = cases[i].log_length,
+				    .log_bytes = cases[i].log_bytes};
+		encode_events(&told);
+		if (cases[i].wanted == RW_WIRE_OK)
+			assert_int_equal(validate_from(RW_FROM_SENSOR), RW_WIRE_OK);
+		else
+			expect(RW_FROM_SENSOR, cases[i].wanted, "event_batch.events[1].log_bytes");
+	}
+}
+
+static void encode_hello(Ringwatch__V1__SpoolState spool, const char *reason)
+{
+	struct raw *hello = calloc(1, sizeof(*hello));
+	const ProtobufCMessageDescriptor *message = &ringwatch__v1__hello__descriptor;
+
+	assert_non_null(hello);
+	/* backwards: the reason stands before what it belongs to */
+	for (unsigned i = message->n_fields; i-- > 0;) {
+		struct maker maker = {0};
+		const ProtobufCFieldDescriptor *field = &message->fields[i];
+		if (strcmp(field->name, "spool_state") == 0)
+			raw_number(hello, field->id, (uint64_t)spool);
+		else if (strcmp(field->name, "spool_reason") == 0)
+			raw_bytes(hello, field->id, reason, strlen(reason));
+		else
+			make_field(hello, &maker, message, field);
+	}
+	frame.used = 0;
+	raw_bytes(&frame, 1, hello->bytes, hello->used);
+	free(hello);
+}
+
+static void a_spool_that_is_not_on_disk_has_a_reason_and_no_other_has(void **state)
+{
+	(void)state;
+	encode_hello(RINGWATCH__V1__SPOOL_STATE__SPOOL_DISK, "");
+	assert_int_equal(validate_from(RW_FROM_SENSOR), RW_WIRE_OK);
+	encode_hello(RINGWATCH__V1__SPOOL_STATE__SPOOL_MEMORY, "disk full");
+	assert_int_equal(validate_from(RW_FROM_SENSOR), RW_WIRE_OK);
+	encode_hello(RINGWATCH__V1__SPOOL_STATE__SPOOL_DISK, "disk full");
+	expect(RW_FROM_SENSOR, RW_WIRE_BAD_VALUE, "hello.spool_reason");
+	encode_hello(RINGWATCH__V1__SPOOL_STATE__SPOOL_MEMORY, "");
+	expect(RW_FROM_SENSOR, RW_WIRE_BAD_VALUE, "hello.spool_reason");
 }
 
 static void accepts_empty_previous_boot_id(void **state)
@@ -670,7 +860,7 @@ static int depth_of(const ProtobufCMessageDescriptor *message, int depth)
 {
 	int deepest = depth;
 
-	assert_true(depth < 4); /* the walk's stack, and the unpacker's, are bounded by this */
+	assert_true(depth < 5); /* the walk's stack, and the unpacker's, are bounded by this */
 	for (unsigned i = 0; i < message->n_fields; i++) {
 		if (message->fields[i].type != PROTOBUF_C_TYPE_MESSAGE)
 			continue;
@@ -683,7 +873,7 @@ static int depth_of(const ProtobufCMessageDescriptor *message, int depth)
 static void no_message_contains_itself(void **state)
 {
 	(void)state;
-	assert_int_equal(depth_of(&ringwatch__v1__frame__descriptor, 1), 3);
+	assert_int_equal(depth_of(&ringwatch__v1__frame__descriptor, 1), 4);
 }
 
 /* ---- decoding and encoding -------------------------------------------------- */
@@ -881,6 +1071,10 @@ int main(void)
 		cmocka_unit_test(refuses_bad_form),
 		cmocka_unit_test(refuses_sequence_that_does_not_grow),
 		cmocka_unit_test(refuses_count_of_zero),
+		cmocka_unit_test(facts_stand_in_order_and_once),
+		cmocka_unit_test(only_a_log_excerpt_is_about_another_event),
+		cmocka_unit_test(the_length_of_a_log_belongs_to_a_log),
+		cmocka_unit_test(a_spool_that_is_not_on_disk_has_a_reason_and_no_other_has),
 		cmocka_unit_test(refuses_wrong_direction),
 		cmocka_unit_test(details_hold_no_foreign_bytes),
 		cmocka_unit_test(takes_signed_numbers_of_32_bits_only),

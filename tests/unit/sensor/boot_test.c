@@ -31,6 +31,10 @@ static struct rw_boot_state state_of(const char *boot_id, enum rw_boot_armed arm
 		.armed = armed,
 		.previous_end = RINGWATCH__V1__BOOT_END__BOOT_END_NONE,
 		.log_sequence = 99,
+		.release = "6.1.0-56-cloud-amd64",
+		.pstore_backend = "erst",
+		.sees_restarts = true,
+		.reset_status = 0x02000800,
 	};
 
 	memcpy(s.boot_id, boot_id, sizeof(s.boot_id));
@@ -40,101 +44,56 @@ static struct rw_boot_state state_of(const char *boot_id, enum rw_boot_armed arm
 static void test_first_boot(void **state)
 {
 	struct rw_boot_state fresh;
-	struct rw_event event;
 
 	(void)state;
-	assert_false(rw_boot_decide(NULL, boot_a, 5000, 1700000000123, &fresh, &event));
+	rw_boot_begin(NULL, boot_a, 5000, 1700000000123, &fresh);
 	assert_string_equal(fresh.boot_id, boot_a);
 	assert_int_equal(fresh.boot_order, 1700000000);
 	assert_string_equal(fresh.previous_boot_id, "");
 	assert_int_equal(fresh.previous_end, RINGWATCH__V1__BOOT_END__BOOT_END_NONE);
 	assert_int_equal(fresh.log_sequence, UINT64_MAX);
 	/* a clock that was never set still gives an order */
-	assert_false(rw_boot_decide(NULL, boot_a, 5000, 10, &fresh, &event));
+	rw_boot_begin(NULL, boot_a, 5000, 10, &fresh);
 	assert_int_equal(fresh.boot_order, 1);
 }
 
-static void test_table_of_ends(void **state)
+static void test_another_boot(void **state)
 {
-	static const struct {
-		enum rw_boot_armed armed;
-		Ringwatch__V1__BootEnd end;
-		bool report;
-		Ringwatch__V1__Kind kind;
-		const char *signature;
-	} rows[] = {
-		{RW_ARMED_NONE, RINGWATCH__V1__BOOT_END__BOOT_END_UNEXPECTED, true,
-		 RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT, "unexpected_reboot:unknown"},
-		{RW_ARMED_REBOOT, RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY, true,
-		 RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:reboot"},
-		{RW_ARMED_POWER_OFF, RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY, true,
-		 RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:power_off"},
-		{RW_ARMED_KEXEC, RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY, true,
-		 RINGWATCH__V1__KIND__KIND_PLANNED_REBOOT, "planned_reboot:kexec"},
-		{RW_ARMED_STOPPED, RINGWATCH__V1__BOOT_END__BOOT_END_UNKNOWN, false,
-		 RINGWATCH__V1__KIND__KIND_OOPS, ""},
-	};
+	struct rw_boot_state old = state_of(boot_a, RW_ARMED_REBOOT);
+	struct rw_boot_state fresh;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct rw_boot_state old = state_of(boot_a, rows[i].armed);
-		struct rw_boot_state fresh;
-		struct rw_event event;
-		bool report = rw_boot_decide(&old, boot_b, 3000, 1700000100000, &fresh, &event);
-		assert_int_equal(report, rows[i].report);
-		assert_int_equal(fresh.previous_end, rows[i].end);
-		assert_string_equal(fresh.previous_boot_id, boot_a);
-		assert_string_equal(fresh.boot_id, boot_b);
-		assert_int_equal(fresh.boot_order, 42);
-		assert_int_equal(fresh.armed, RW_ARMED_NONE);
-		assert_int_equal(fresh.log_sequence, UINT64_MAX);
-		if (!report)
-			continue;
-		assert_int_equal(event.kind, rows[i].kind);
-		assert_string_equal(event.signature, rows[i].signature);
-		assert_string_equal(event.boot_id, boot_a);
-		assert_int_equal(event.boot_order, 41);
-		assert_int_equal(event.boot_ms, 65000);
-	}
+	snprintf(old.last_words, sizeof(old.last_words), "panic: x");
+	rw_boot_begin(&old, boot_b, 3000, 1700000100000, &fresh);
+	assert_string_equal(fresh.boot_id, boot_b);
+	assert_string_equal(fresh.previous_boot_id, boot_a);
+	assert_int_equal(fresh.previous_end, RINGWATCH__V1__BOOT_END__BOOT_END_UNKNOWN);
+	assert_int_equal(fresh.boot_order, 42);
+	assert_int_equal(fresh.alive_boot_ms, 3000);
+	/* nothing of the old boot's is this one's */
+	assert_int_equal(fresh.armed, RW_ARMED_NONE);
+	assert_int_equal(fresh.log_sequence, UINT64_MAX);
+	assert_int_equal(fresh.reset_status, 0);
+	assert_false(fresh.sees_restarts);
+	assert_string_equal(fresh.pstore_backend, "");
+	assert_string_equal(fresh.last_words, "");
 }
 
 static void test_same_boot_again(void **state)
 {
 	struct rw_boot_state old = state_of(boot_b, RW_ARMED_STOPPED);
 	struct rw_boot_state fresh;
-	struct rw_event event;
 
 	(void)state;
 	memcpy(old.previous_boot_id, boot_a, sizeof(boot_a));
 	old.previous_end = RINGWATCH__V1__BOOT_END__BOOT_END_UNEXPECTED;
-	assert_false(rw_boot_decide(&old, boot_b, 70000, 1700000100000, &fresh, &event));
+	rw_boot_begin(&old, boot_b, 70000, 1700000100000, &fresh);
 	assert_int_equal(fresh.boot_order, 41);
 	assert_int_equal(fresh.armed, RW_ARMED_NONE);
 	assert_int_equal(fresh.previous_end, RINGWATCH__V1__BOOT_END__BOOT_END_UNEXPECTED);
 	assert_string_equal(fresh.previous_boot_id, boot_a);
 	assert_int_equal(fresh.log_sequence, 99);
-}
-
-static void test_last_words(void **state)
-{
-	struct rw_boot_state old = state_of(boot_a, RW_ARMED_NONE);
-	struct rw_boot_state fresh;
-	struct rw_event event;
-
-	(void)state;
-	snprintf(old.last_words, sizeof(old.last_words), "forced restart by sh (reboot)");
-	assert_true(rw_boot_decide(&old, boot_b, 3000, 1700000100000, &fresh, &event));
-	assert_string_equal(event.signature, "unexpected_reboot:forced_restart");
-	assert_non_null(strstr(event.detail, "forced restart by sh (reboot)"));
-	assert_string_equal(fresh.last_words, "");
-
-	snprintf(old.last_words, sizeof(old.last_words), "panic: Fatal exception");
-	assert_true(rw_boot_decide(&old, boot_b, 3000, 1700000100000, &fresh, &event));
-	assert_string_equal(event.signature, "unexpected_reboot:panic");
-
-	snprintf(old.last_words, sizeof(old.last_words), "oops: crash_write+0x12:rw_crash");
-	assert_true(rw_boot_decide(&old, boot_b, 3000, 1700000100000, &fresh, &event));
-	assert_string_equal(event.signature, "unexpected_reboot:oops");
+	assert_int_equal(fresh.reset_status, 0x02000800);
 }
 
 static void test_text_both_ways(void **state)
@@ -152,8 +111,12 @@ static void test_text_both_ways(void **state)
 	assert_true(length > 0);
 	assert_int_equal(rw_boot_parse(text, &back, &what), 0);
 	assert_string_equal(back.boot_id, s.boot_id);
+	assert_string_equal(back.release, "6.1.0-56-cloud-amd64");
 	assert_int_equal(back.armed, RW_ARMED_KEXEC);
 	assert_int_equal(back.log_sequence, 99);
+	assert_string_equal(back.pstore_backend, "erst");
+	assert_true(back.sees_restarts);
+	assert_int_equal(back.reset_status, 0x02000800);
 	assert_string_equal(back.last_words, "forced restart by a\\x0ab=c");
 
 	/* cut short anywhere, or with a line too many, it is not believed */
@@ -166,6 +129,44 @@ static void test_text_both_ways(void **state)
 	}
 	strncat(text, "more=1\n", sizeof(text) - strlen(text) - 1);
 	assert_int_equal(rw_boot_parse(text, &back, &what), -EINVAL);
+}
+
+static void test_text_of_what_is_not_there(void **state)
+{
+	struct rw_boot_state s = {.boot_order = 1,
+				  .log_sequence = UINT64_MAX,
+				  .previous_end = RINGWATCH__V1__BOOT_END__BOOT_END_NONE};
+	struct rw_boot_state back;
+	char text[2048];
+	const char *what;
+
+	(void)state;
+	memcpy(s.boot_id, boot_a, sizeof(s.boot_id));
+	assert_true(rw_boot_format(&s, text, sizeof(text)) > 0);
+	assert_non_null(strstr(text, "log_sequence=none\n"));
+	assert_non_null(strstr(text, "reset_status=none\n"));
+	assert_int_equal(rw_boot_parse(text, &back, &what), 0);
+	assert_int_equal(back.log_sequence, UINT64_MAX);
+	assert_int_equal(back.reset_status, 0);
+	assert_string_equal(back.release, "");
+	assert_string_equal(back.pstore_backend, "");
+}
+
+static void test_the_longest_state_fits(void **state)
+{
+	struct rw_boot_state s = state_of(boot_a, RW_ARMED_POWER_OFF);
+	struct rw_boot_state back;
+	char text[2048];
+	const char *what;
+
+	(void)state;
+	s.boot_order = s.alive_boot_ms = s.alive_wall_ms = s.reset_status = UINT64_MAX;
+	memset(s.release, 'r', sizeof(s.release) - 1);
+	memset(s.pstore_backend, 'p', sizeof(s.pstore_backend) - 1);
+	memset(s.last_words, '\n', sizeof(s.last_words) - 1);
+	assert_true(rw_boot_format(&s, text, sizeof(text)) > 0);
+	assert_int_equal(rw_boot_parse(text, &back, &what), 0);
+	assert_string_equal(back.release, s.release);
 }
 
 /* ---- files --------------------------------------------------------------------- */
@@ -206,11 +207,56 @@ static void test_file(void **state)
 	assert_string_equal(back.boot_id, boot_a);
 
 	snprintf(path, sizeof(path), "%s/boot.state", folder);
-	assert_int_equal(rw_file_replace(path, "schema=2\n", 9, 0600), 0);
+	assert_int_equal(rw_file_replace(path, "schema=1\n", 9, 0600), 0);
 	assert_int_equal(rw_boot_load(folder, &back, error), -EINVAL);
 	assert_non_null(strstr(error, "schema"));
 	/* set aside: the next start is not troubled again */
 	assert_int_equal(rw_boot_load(folder, &back, error), -ENOENT);
+}
+
+/* A file below the test's folder, with the folders above it. */
+static void write_below(const char *name, const char *text)
+{
+	char path[256];
+	char parent[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	snprintf(parent, sizeof(parent), "%s", path);
+	*strrchr(parent, '/') = '\0';
+	assert_int_equal(rw_file_make_folder(parent, 0700), 0);
+	assert_int_equal(rw_file_replace(path, text, strlen(text), 0600), 0);
+}
+
+static void test_what_a_panic_would_leave(void **state)
+{
+	struct rw_boot_state s = state_of(boot_a, RW_ARMED_NONE);
+	char command[256];
+	char id[RW_BOOT_ID_LENGTH + 1];
+
+	(void)state;
+	/* nothing registered */
+	assert_true(rw_boot_look(folder, &s));
+	assert_string_equal(s.pstore_backend, "");
+	assert_false(rw_boot_look(folder, &s));
+	write_below("sys/module/pstore/parameters/backend", "(null)\n");
+	assert_false(rw_boot_look(folder, &s));
+	/* a module came */
+	write_below("sys/module/pstore/parameters/backend", "efi_pstore\n");
+	write_below("sys/kernel/kexec_crash_loaded", "0\n");
+	assert_true(rw_boot_look(folder, &s));
+	assert_string_equal(s.pstore_backend, "efi_pstore");
+	/* a crash kernel is started before a record is written */
+	write_below("sys/kernel/kexec_crash_loaded", "1\n");
+	assert_true(rw_boot_look(folder, &s));
+	assert_string_equal(s.pstore_backend, "");
+
+	write_below("proc/sys/kernel/random/boot_id", boot_b);
+	assert_int_equal(rw_boot_id_below(folder, id), 0);
+	assert_string_equal(id, boot_b);
+	write_below("proc/sys/kernel/random/boot_id", "none\n");
+	assert_int_equal(rw_boot_id_below(folder, id), -EINVAL);
+	snprintf(command, sizeof(command), "rm -r %s/sys %s/proc", folder, folder);
+	assert_int_equal(system(command), 0);
 }
 
 static void test_announcement(void **state)
@@ -257,10 +303,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_boot),
-		cmocka_unit_test(test_table_of_ends),
+		cmocka_unit_test(test_another_boot),
 		cmocka_unit_test(test_same_boot_again),
-		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_text_both_ways),
+		cmocka_unit_test(test_text_of_what_is_not_there),
+		cmocka_unit_test(test_the_longest_state_fits),
+		cmocka_unit_test_setup_teardown(test_what_a_panic_would_leave, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_announcement, set_up, tear_down),
 		cmocka_unit_test(test_jobs_of_systemd),

@@ -90,6 +90,9 @@ static void test_good(void **state)
 	assert_false(c.host_id_given);
 	assert_int_equal(load("crl: none", "crl: /etc/crl.pem", &c), 0);
 	assert_true(c.tls.crl_given);
+	assert_false(c.spool.max_age_given);
+	assert_int_equal(load("max_age: none", "max_age: 7d", &c), 0);
+	assert_int_equal(c.spool.max_age_ms, 7ull * 24 * 3600 * 1000);
 }
 
 static void test_shipped_file_is_good(void **state)
@@ -125,7 +128,7 @@ static void test_refusals(void **state)
 	expect("  - 127.0.0.1:8471", "  - 127.0.0.1:0", "3: collectors: ");
 	expect("max_bytes: 1MiB", "max_bytes: 1KiB", "13: spool.max_bytes: ");
 	expect("max_bytes: 1MiB", "max_bytes: 1048576", "13: spool.max_bytes: ");
-	expect("max_age: none", "max_age: 7d", "14: spool.max_age: ");
+	expect("max_age: none", "max_age: 1s", "14: spool.max_age: ");
 	expect("markers_dir: none", "markers_dir: /run/x", "15: markers_dir: ");
 	expect("netconsole: none", "netconsole: eth0", "16: netconsole: ");
 	expect("netconsole: none", "netconsole: none\nextra: 1", "17: extra: ");

@@ -28,6 +28,8 @@
 #include "sensor/pack.h"
 #include "sensor/spool.h"
 
+enum { HEAD_BYTES = 104, RECORD_HEAD_BYTES = 64 }; /* of the file's format */
+
 static char folder[64];
 static char path[96];
 static char notice[RW_SPOOL_ERROR_BYTES];
@@ -107,7 +109,8 @@ static struct list {
 	size_t count;
 	uint64_t sequences[LISTED_MAX];
 	struct rw_event last;
-	uint64_t lost; /* counted in events_lost events */
+	uint64_t lost;       /* counted in events_lost events */
+	size_t told_of_loss; /* events_lost events */
 	size_t by_severity[4];
 } list;
 
@@ -117,11 +120,19 @@ static int on_packed(void *context, uint64_t sequence, const uint8_t *packed, si
 	assert_true(list.count < LISTED_MAX);
 	assert_true(list.count == 0 || sequence > list.sequences[list.count - 1]);
 	list.sequences[list.count++] = sequence;
-	assert_int_equal(rw_event_unpack(packed, length, &list.last), 0);
+	assert_int_equal(rw_event_unpack(packed, length, &list.last, NULL), 0);
 	list.by_severity[list.last.severity]++;
-	if (list.last.kind == RINGWATCH__V1__KIND__KIND_EVENTS_LOST)
+	if (list.last.kind == RINGWATCH__V1__KIND__KIND_EVENTS_LOST) {
 		list.lost += list.last.count;
+		list.told_of_loss++;
+	}
 	return 0;
+}
+
+static int one_only(void *context, uint64_t sequence, const uint8_t *packed, size_t length)
+{
+	int result = on_packed(context, sequence, packed, length);
+	return result != 0 ? result : 1;
 }
 
 static void walk(struct rw_spool *s, uint64_t after)
@@ -244,11 +255,10 @@ static void test_renew(void **state)
 	assert_int_equal(rw_spool_renew(s), 0);
 	for (int round = 0; round < 2; round++) {
 		assert_memory_not_equal(rw_spool_id(s), id, sizeof(id));
-		assert_int_equal(rw_spool_acked(s), 0);
-		assert_int_equal(rw_spool_last_sequence(s), 2);
+		assert_int_equal(rw_spool_last_sequence(s), 6);
 		walk(s, 0);
 		assert_int_equal(list.count, 2);
-		assert_int_equal(list.sequences[0], 1);
+		assert_int_equal(list.sequences[0], 5);
 		assert_string_equal(list.last.detail, "number 6");
 		rw_spool_close(s);
 		s = open_spool();
@@ -270,7 +280,7 @@ static void test_log_mark(void **state)
 	assert_int_equal(rw_spool_log_mark(s)->sequence, 77);
 	assert_string_equal(rw_spool_log_mark(s)->boot_id, e.boot_id);
 	/* it outlives the events */
-	assert_int_equal(rw_spool_ack(s, 2), 0);
+	assert_int_equal(rw_spool_ack(s, rw_spool_last_sequence(s)), 0);
 	assert_int_equal(rw_spool_renew(s), 0);
 	rw_spool_close(s);
 	s = open_spool();
@@ -344,9 +354,313 @@ static void test_full_of_critical_refuses_lesser(void **state)
 	walk(s, 0);
 	assert_int_equal(list.by_severity[CRITICAL], 250);
 	if (err != 0) {
-		assert_int_equal(err, -ENOSPC);
+		assert_int_equal(err, -ENOBUFS);
 		assert_true(rw_spool_evicted(s) > 0);
 	}
+	rw_spool_close(s);
+}
+
+/* Thousands of one thing and one of another: both can be told of afterwards. */
+static void test_full_keeps_first_and_last_of_each_signature(void **state)
+{
+	bool there[3000] = {false};
+
+	(void)state;
+	struct rw_spool *s = open_spool();
+	for (unsigned i = 0; i < 3000; i++) {
+		struct rw_event e = make_event(WARNING, i);
+		if (i % 1000 == 500)
+			snprintf(e.signature, sizeof(e.signature), "oops:rare%u:m", i);
+		assert_int_equal(rw_spool_append(s, &e, UINT64_MAX), 0);
+	}
+	memset(&list, 0, sizeof(list));
+	uint64_t after = 0;
+	unsigned told = 0;
+	for (;;) {
+		list.count = 0;
+		int result = rw_spool_walk(s, after, one_only, NULL);
+		if (list.count == 0 || result < 0)
+			break;
+		after = list.sequences[0];
+		unsigned number;
+		if (sscanf(list.last.detail, "number %u", &number) == 1) {
+			there[number] = true;
+			told++;
+		}
+	}
+	assert_true(there[0] && there[500] && there[1500] && there[2500] && there[2999]);
+	assert_int_equal(told + list.lost, 3000);
+	assert_int_equal(list.lost, rw_spool_evicted(s));
+	rw_spool_close(s);
+}
+
+/* The sum is told with the next event that leaves a number for it. */
+static void test_losses_need_a_number_of_their_own(void **state)
+{
+	(void)state;
+	struct rw_spool *s = open_spool();
+	uint64_t sequence = 0;
+	while (rw_spool_evicted(s) == 0) {
+		struct rw_event e = make_event(WARNING, 1);
+		e.sequence = ++sequence;
+		assert_int_equal(rw_spool_append_as(s, &e, UINT64_MAX), 0);
+		assert_int_equal(e.sequence, sequence);
+	}
+	assert_int_equal(rw_spool_unreported(s), rw_spool_evicted(s));
+	walk(s, 0);
+	assert_int_equal(list.lost, 0);
+	struct rw_event e = make_event(WARNING, 2);
+	e.sequence = sequence;
+	assert_int_equal(rw_spool_append_as(s, &e, UINT64_MAX), -EINVAL);
+	e.sequence = sequence + 2;
+	assert_int_equal(rw_spool_append_as(s, &e, UINT64_MAX), 0);
+	assert_int_equal(rw_spool_unreported(s), 0);
+	walk(s, 0);
+	assert_int_equal(list.lost, rw_spool_evicted(s));
+	assert_int_equal(list.sequences[list.count - 2], sequence + 1);
+	assert_int_equal(list.sequences[list.count - 1], sequence + 2);
+	rw_spool_close(s);
+}
+
+/* ---- age ---------------------------------------------------------------------------- */
+
+static void test_age_is_time_that_a_sensor_was_there(void **state)
+{
+	const uint64_t hour_ms = 3600 * 1000;
+	struct rw_event like = make_event(WARNING, 0);
+
+	(void)state;
+	struct rw_spool *s = open_spool();
+	rw_spool_set_max_age(s, 10 * hour_ms);
+	assert_true(rw_spool_expires_ms(s) == UINT64_MAX);
+	rw_spool_set_now(s, 5 * hour_ms);
+	append(s, CRITICAL, 1);
+	uint64_t due_ms = rw_spool_expires_ms(s);
+	assert_in_range(due_ms, 15 * hour_ms, 16 * hour_ms);
+	rw_spool_set_now(s, 11 * hour_ms);
+	rw_spool_close(s);
+
+	/* a month later, another boot, whose clock begins anew: six hours old */
+	s = open_spool();
+	assert_string_equal(notice, "");
+	rw_spool_set_max_age(s, 10 * hour_ms);
+	rw_spool_set_now(s, 60);
+	append(s, CRITICAL, 2);
+	assert_int_equal(rw_spool_expires_ms(s), 60 + due_ms - 11 * hour_ms);
+	rw_spool_set_now(s, 4 * hour_ms);
+	assert_int_equal(rw_spool_expire(s, &like, 0), 0);
+	assert_int_equal(rw_spool_pending(s), 2);
+	rw_spool_set_now(s, 5 * hour_ms);
+	assert_int_equal(rw_spool_expire(s, &like, 0), 0);
+	walk(s, 0);
+	assert_int_equal(list.count, 2);
+	assert_int_equal(list.sequences[0], 2);
+	assert_int_equal(list.lost, 1);
+	assert_string_equal(list.last.signature, "events_lost:spool_age");
+	assert_string_equal(rw_event_fact(&list.last, RINGWATCH__V1__FACT_NAME__FACT_EVICTED), "1");
+	assert_int_equal(rw_spool_evicted(s), 1);
+	assert_in_range(rw_spool_expires_ms(s), 10 * hour_ms, 11 * hour_ms);
+	/* acked, nothing is due */
+	assert_int_equal(rw_spool_ack(s, rw_spool_last_sequence(s)), 0);
+	assert_true(rw_spool_expires_ms(s) == UINT64_MAX);
+	rw_spool_close(s);
+}
+
+/* ---- taking back -------------------------------------------------------------------- */
+
+static void test_take_back(void **state)
+{
+	(void)state;
+	struct rw_spool *s = open_spool();
+	assert_int_equal(rw_spool_take_back(s, 1), -ENOENT);
+	append(s, CRITICAL, 1);
+	struct rw_event e = make_event(CRITICAL, 2);
+	assert_int_equal(rw_spool_append(s, &e, 55), 0);
+	assert_int_equal(rw_spool_take_back(s, 1), -ENOENT);
+	assert_int_equal(rw_spool_take_back(s, 2), 0);
+	assert_int_equal(rw_spool_take_back(s, 2), -ENOENT);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(rw_spool_pending(s), 1);
+		assert_int_equal(rw_spool_log_mark(s)->sequence, UINT64_MAX);
+		walk(s, 0);
+		assert_int_equal(list.count, 1);
+		rw_spool_close(s);
+		s = open_spool();
+		assert_string_equal(notice, "");
+	}
+	append(s, CRITICAL, 3);
+	walk(s, 0);
+	assert_string_equal(list.last.detail, "number 3");
+	rw_spool_close(s);
+}
+
+/* ---- a disk that fails ------------------------------------------------------------------ */
+
+static struct {
+	unsigned countdown; /* calls until the one that fails; 0: none does */
+	int error;
+	bool half; /* a write that fails has written half of it */
+} disk;
+
+static int fails_now(void)
+{
+	return disk.countdown > 0 && --disk.countdown == 0;
+}
+
+static ssize_t disk_read(void *context, int fd, void *out, size_t length, off_t offset)
+{
+	(void)context;
+	return pread(fd, out, length, offset);
+}
+
+static ssize_t disk_write(void *context, int fd, const void *bytes, size_t length, off_t offset)
+{
+	(void)context;
+	if (!fails_now())
+		return pwrite(fd, bytes, length, offset);
+	if (disk.half)
+		assert_true(pwrite(fd, bytes, length / 2, offset) >= 0);
+	errno = disk.error;
+	return -1;
+}
+
+static int disk_sync(void *context, int fd)
+{
+	(void)context;
+	(void)fd;
+	if (!fails_now())
+		return 0;
+	errno = disk.error;
+	return -1;
+}
+
+static const struct rw_spool_disk sick_disk = {NULL, disk_read, disk_write, disk_sync};
+
+/* Each call fails once, in the midst of appending, acking, evicting and rewriting:
+ * an append has happened or not, and what had happened before stays. */
+static void test_each_append_happened_or_not(void **state)
+{
+	static const int errors[] = {ENOSPC, EIO, EROFS};
+	char new_path[128];
+
+	(void)state;
+	snprintf(new_path, sizeof(new_path), "%s.new", path);
+	for (unsigned at = 1; at < 400; at++) {
+		struct rw_spool *s = NULL;
+		unsigned happened = 0;
+		unsigned failed = 0;
+
+		unlink(path);
+		disk.countdown = 0;
+		assert_int_equal(rw_spool_open_on(&sick_disk, folder, RW_SPOOL_BYTES_MIN, &s,
+						  &set_aside, notice),
+				 0);
+		disk.countdown = at;
+		disk.error = errors[at % 3];
+		disk.half = at % 2 == 0;
+		for (unsigned i = 0; i < 150; i++) {
+			struct rw_event e = make_event(i % 3 == 0 ? CRITICAL : INFO, i);
+			memset(e.symbol, 'x', 100);
+			memset(e.module, 'm', 60);
+			memset(e.comm, 'c', 60);
+			e.stack_count = 2;
+			memset(e.stack[0], 's', 120);
+			memset(e.stack[1], 's', 120);
+			if (rw_spool_append(s, &e, UINT64_MAX) == 0) {
+				happened++;
+				assert_int_equal(e.sequence, rw_spool_last_sequence(s));
+			} else {
+				failed++;
+			}
+			if (i == 60)
+				(void)rw_spool_ack(s, 20);
+		}
+		assert_true(failed <= 1);
+		assert_int_equal(rw_spool_acked(s), 20);
+		for (int round = 0; round < 2; round++) {
+			walk(s, 0);
+			uint64_t there = list.count;
+			for (size_t i = 0; i < list.count; i++)
+				assert_true(list.sequences[i] > 20);
+			assert_int_equal(there - list.told_of_loss + list.lost + 20, happened);
+			rw_spool_close(s);
+			s = open_spool();
+			assert_false(set_aside);
+			if (rw_spool_acked(s) < 20)
+				break; /* the ack was lost: that costs nothing */
+		}
+		rw_spool_close(s);
+		assert_int_not_equal(access(new_path, F_OK), 0);
+	}
+}
+
+static void test_try_says_what_the_disk_does(void **state)
+{
+	struct rw_spool *s = NULL;
+	struct stat before;
+	struct stat after;
+
+	(void)state;
+	disk.countdown = 0;
+	disk.half = false;
+	assert_int_equal(
+		rw_spool_open_on(&sick_disk, folder, RW_SPOOL_BYTES_MIN, &s, &set_aside, notice),
+		0);
+	append(s, CRITICAL, 1);
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(rw_spool_try(s), 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	assert_int_equal(after.st_ino, before.st_ino);
+	disk.error = ENOSPC;
+	disk.countdown = 1;
+	assert_int_equal(rw_spool_try(s), -ENOSPC);
+	/* nobody knows what a failed sync has left: it is written anew */
+	disk.error = EIO;
+	disk.countdown = 2;
+	struct rw_event e = make_event(CRITICAL, 2);
+	assert_int_equal(rw_spool_append(s, &e, UINT64_MAX), -EIO);
+	assert_int_equal(rw_spool_try(s), 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_not_equal(after.st_ino, before.st_ino);
+	walk(s, 0);
+	assert_int_equal(list.count, 1);
+	append(s, CRITICAL, 3);
+	rw_spool_close(s);
+	s = open_spool();
+	assert_string_equal(notice, "");
+	assert_int_equal(rw_spool_pending(s), 2);
+	rw_spool_close(s);
+}
+
+/* All fields full, with a log: the largest record that there can be. */
+static void test_the_largest_event(void **state)
+{
+	struct rw_log_excerpt log = {.plain_bytes = RW_LOG_PLAIN_MAX,
+				     .packed_bytes = RW_LOG_PACKED_MAX};
+
+	(void)state;
+	memset(log.packed, 0xc3, sizeof(log.packed));
+	struct rw_spool *s = open_spool();
+	for (unsigned i = 0; i < 40; i++) {
+		struct rw_event e = make_event(CRITICAL, i);
+		memset(e.symbol, 'x', RW_SYMBOL_MAX);
+		memset(e.module, 'x', RW_COMM_MAX);
+		memset(e.comm, 'x', RW_COMM_MAX);
+		memset(e.signature, 'x', RW_SIGNATURE_MAX);
+		memset(e.detail + strlen(e.detail), ' ', RW_DETAIL_MAX - strlen(e.detail));
+		e.stack_count = RW_STACK_MAX;
+		for (int k = 0; k < RW_STACK_MAX; k++)
+			memset(e.stack[k], 'x', RW_SYMBOL_MAX);
+		for (int k = 0; k < RW_FACTS_MAX; k++)
+			rw_event_set_fact(&e, RINGWATCH__V1__FACT_NAME__FACT_TYPE + k, "%096d", k);
+		e.log = &log;
+		assert_int_equal(rw_spool_append(s, &e, UINT64_MAX), 0);
+		assert_true(rw_spool_bytes(s) <= RW_SPOOL_BYTES_MIN);
+	}
+	walk(s, 0);
+	assert_true(list.count >= 4);
+	assert_int_equal(list.lost + list.count - list.told_of_loss, 40);
 	rw_spool_close(s);
 }
 
@@ -382,7 +696,7 @@ static void test_cut_at_every_byte(void **state)
 	}
 	rw_spool_close(s);
 	read_whole(&bytes, &length);
-	for (size_t cut = 96; cut <= length; cut++) {
+	for (size_t cut = HEAD_BYTES; cut <= length; cut++) {
 		size_t whole = 0;
 		write_whole(bytes, cut);
 		while (whole < 8 && ends[whole] <= cut)
@@ -393,7 +707,7 @@ static void test_cut_at_every_byte(void **state)
 		assert_int_equal(list.count, whole);
 		append(s, CRITICAL, 99);
 		/* a collector may know the number that was cut: it is not given again */
-		bool torn = cut != 96 && (whole == 0 || ends[whole - 1] != cut);
+		bool torn = cut != HEAD_BYTES && (whole == 0 || ends[whole - 1] != cut);
 		assert_int_equal(rw_spool_last_sequence(s), whole + (torn ? 2 : 1));
 		rw_spool_close(s);
 		s = open_spool();
@@ -442,7 +756,7 @@ static void test_bad_ack_costs_no_event(void **state)
 	append(s, CRITICAL, 4);
 	rw_spool_close(s);
 	read_whole(&bytes, &length);
-	for (size_t size = 1; size <= 80; size++) {
+	for (size_t size = 1; size <= 2 * RECORD_HEAD_BYTES; size++) {
 		char *copy = test_malloc(length);
 		memcpy(copy, bytes, length);
 		memset(copy + st.st_size, 0, size);
@@ -649,6 +963,13 @@ int main(void)
 		TEST(test_holds),
 		TEST(test_full_drops_the_least_severe_first),
 		TEST(test_full_of_critical_refuses_lesser),
+		TEST(test_full_keeps_first_and_last_of_each_signature),
+		TEST(test_losses_need_a_number_of_their_own),
+		TEST(test_age_is_time_that_a_sensor_was_there),
+		TEST(test_take_back),
+		TEST(test_each_append_happened_or_not),
+		TEST(test_try_says_what_the_disk_does),
+		TEST(test_the_largest_event),
 		TEST(test_cut_at_every_byte),
 		TEST(test_cut_number_is_kept),
 		TEST(test_bad_ack_costs_no_event),

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@ enum manner {
 	ACK_TOO_HIGH, /* has more than the spool ever gave */
 	NONSENSE,     /* a frame that no collector sends */
 	REFUSE_ONCE,  /* answers the first batch with Throttle: it takes none now */
+	CHALLENGE,    /* sends a gasp challenge, and serves */
 };
 
 struct server {
@@ -58,6 +60,12 @@ struct server {
 	uint32_t goodbye_kind;
 	uint32_t goodbye_back_in_s;
 	uint32_t coverage;
+	uint32_t spool_state;
+	uint32_t safe_start;
+	uint32_t logs;
+	uint32_t facts;
+	char spool_reason[161];
+	char netconsole[161];
 	char boot_id[RW_BOOT_ID_LENGTH + 1];
 };
 
@@ -74,7 +82,8 @@ static char folder[64];
 static struct rw_pki_ca ca;
 static struct rw_pki_ca foreign_ca;
 static struct server servers[2];
-static struct rw_spool *spool;
+static struct rw_keeper *keeper;
+static uint32_t gasps;
 static struct rw_uplink *uplink;
 static struct rw_sensor_config config;
 
@@ -152,12 +161,40 @@ static void throttle(struct session *s)
 	reply(s, &frame);
 }
 
+static const uint8_t nonce[RW_GASP_NONCE_BYTES] = "0123456789abcdef";
+
+static void challenge(struct session *s)
+{
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__GaspChallenge m = RINGWATCH__V1__GASP_CHALLENGE__INIT;
+
+	m.nonce.data = (uint8_t *)nonce;
+	m.nonce.len = sizeof(nonce);
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_GASP_CHALLENGE;
+	frame.gasp_challenge = &m;
+	reply(s, &frame);
+}
+
+static void take_events(struct server *v, const Ringwatch__V1__EventBatch *m)
+{
+	v->events += m->n_events;
+	v->last_sequence = m->events[m->n_events - 1]->sequence;
+	for (size_t i = 0; i < m->n_events; i++) {
+		v->logs += m->events[i]->log.len == RW_LOG_PACKED_MAX;
+		v->facts += (uint32_t)m->events[i]->n_facts;
+	}
+}
+
 static void take_hello(struct session *s, const Ringwatch__V1__Hello *m)
 {
 	struct server *v = s->server;
 
 	v->hellos++;
 	v->coverage = (uint32_t)m->n_coverage;
+	v->spool_state = m->spool_state;
+	v->safe_start = m->safe_start != 0;
+	snprintf(v->spool_reason, sizeof(v->spool_reason), "%s", m->spool_reason);
+	snprintf(v->netconsole, sizeof(v->netconsole), "%s", m->netconsole);
 	snprintf(v->boot_id, sizeof(v->boot_id), "%s", m->boot_id);
 	bool same_spool = memcmp(v->spool_id, m->spool_id.data, RW_SPOOL_ID_BYTES) == 0;
 	memcpy(v->spool_id, m->spool_id.data, RW_SPOOL_ID_BYTES);
@@ -171,6 +208,8 @@ static void take_hello(struct session *s, const Ringwatch__V1__Hello *m)
 		welcome(s, s->manner == ACK_TOO_HIGH && !same_spool ? 1000000 : 0);
 		if (s->manner == SERVE)
 			probe(s);
+		if (s->manner == CHALLENGE)
+			challenge(s);
 	}
 }
 
@@ -195,9 +234,7 @@ static int take_frame(void *context, const uint8_t *message, size_t length)
 		v->heartbeats++;
 		break;
 	case RINGWATCH__V1__FRAME__BODY_EVENT_BATCH:
-		v->events += frame->event_batch->n_events;
-		v->last_sequence =
-			frame->event_batch->events[frame->event_batch->n_events - 1]->sequence;
+		take_events(v, frame->event_batch);
 		if (s->manner == DROP_BATCH)
 			s->over = true;
 		else if (s->manner == REFUSE_ONCE && !s->refused)
@@ -330,11 +367,18 @@ static const struct rw_identity collector_identity = {
 static const struct rw_identity host_identity = {
 	.role = RW_IDENTITY_HOST, .trust_domain = "test.example", .ring = "r0", .name = "h1"};
 
+static void on_gasp(void *context, const uint8_t seen[RW_GASP_NONCE_BYTES])
+{
+	assert_ptr_equal(context, &gasps);
+	assert_memory_equal(seen, nonce, sizeof(nonce));
+	gasps++;
+}
+
 static void start_uplink(void)
 {
 	struct rw_uplink_config c = {
 		.sensor = &config,
-		.spool = spool,
+		.keeper = keeper,
 		.trust_domain = "test.example",
 		.boot_id = "11111111-2222-4333-8444-555555555555",
 		.boot_order = 9,
@@ -343,6 +387,10 @@ static void start_uplink(void)
 		.architecture = "x86_64",
 		.coverage_count = 1,
 		.coverage = {{RINGWATCH__V1__KIND__KIND_OOPS, "kernel log", ""}},
+		.safe_start = true,
+		.netconsole = "armed",
+		.on_gasp = on_gasp,
+		.context = &gasps,
 	};
 
 	config.collector_count = 0;
@@ -357,8 +405,21 @@ static void start_uplink(void)
 	SSL_CTX_free(c.tls);
 }
 
-static void add_events(unsigned count)
+static void wait_for_disk(void)
 {
+	struct pollfd p = {.fd = rw_keeper_descriptor(keeper), .events = POLLIN};
+
+	poll(&p, 1, WAIT_MS);
+	rw_keeper_run(keeper, rw_clock_boot_ms());
+}
+
+static struct rw_log_excerpt excerpt;
+
+/* Of the largest size that there is, or without a log. */
+static void add_events(unsigned count, bool with_log)
+{
+	excerpt.plain_bytes = RW_LOG_PLAIN_MAX;
+	excerpt.packed_bytes = RW_LOG_PACKED_MAX;
 	for (unsigned i = 0; i < count; i++) {
 		struct rw_event e = {
 			.kind = RINGWATCH__V1__KIND__KIND_WARNING,
@@ -373,8 +434,33 @@ static void add_events(unsigned count)
 		for (int k = 0; k < RW_STACK_MAX; k++)
 			memset(e.stack[k], 'a', RW_SYMBOL_MAX);
 		memset(e.detail, 'd', RW_DETAIL_MAX);
-		assert_int_equal(rw_spool_append(spool, &e, UINT64_MAX), 0);
+		for (int k = 0; k < RW_FACTS_MAX; k++)
+			rw_event_set_fact(&e, RINGWATCH__V1__FACT_NAME__FACT_TYPE + k, "%096d", k);
+		e.log = with_log ? &excerpt : NULL;
+		while (!rw_keeper_has_room(keeper))
+			wait_for_disk();
+		assert_true(rw_keeper_put(keeper, &e, UINT64_MAX, rw_clock_boot_ms()));
 	}
+	while (!rw_keeper_is_settled(keeper))
+		wait_for_disk();
+}
+
+/* A turn of the sensor's loop: when it wants the next one. */
+static uint64_t turn(uint64_t now_ms)
+{
+	uint64_t keeper_ms = rw_keeper_run(keeper, now_ms);
+	uint64_t uplink_ms = rw_uplink_run(uplink, now_ms);
+
+	return keeper_ms < uplink_ms ? keeper_ms : uplink_ms;
+}
+
+static void wait_ms(uint64_t ms)
+{
+	struct pollfd fds[RW_UPLINK_POLLFDS + 1];
+	uint32_t count = rw_uplink_poll(uplink, fds);
+
+	fds[count++] = (struct pollfd){.fd = rw_keeper_descriptor(keeper), .events = POLLIN};
+	poll(fds, count, (int)ms);
 }
 
 /* Turns the uplink until *seen reaches `want`, or fails. */
@@ -383,9 +469,8 @@ static void run_until_count(struct server *v, const uint32_t *seen, uint32_t wan
 	uint64_t deadline_ms = rw_clock_boot_ms() + WAIT_MS;
 
 	for (;;) {
-		struct pollfd fds[RW_UPLINK_POLLFDS];
 		uint64_t now_ms = rw_clock_boot_ms();
-		uint64_t next_ms = rw_uplink_run(uplink, now_ms);
+		uint64_t next_ms = turn(now_ms);
 		pthread_mutex_lock(&v->lock);
 		uint32_t value = *seen;
 		pthread_mutex_unlock(&v->lock);
@@ -393,9 +478,8 @@ static void run_until_count(struct server *v, const uint32_t *seen, uint32_t wan
 			return;
 		if (now_ms > deadline_ms)
 			fail_msg("waited in vain: %u of %u", value, want);
-		uint32_t count = rw_uplink_poll(uplink, fds);
-		uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
-		poll(fds, count, wait_ms > 20 ? 20 : (int)wait_ms);
+		uint64_t left_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+		wait_ms(left_ms > 20 ? 20 : left_ms);
 	}
 }
 
@@ -404,20 +488,51 @@ static void run_until_drained(void)
 	uint64_t deadline_ms = rw_clock_boot_ms() + WAIT_MS;
 
 	while (!rw_uplink_is_drained(uplink)) {
-		struct pollfd fds[RW_UPLINK_POLLFDS];
-		rw_uplink_run(uplink, rw_clock_boot_ms());
-		poll(fds, rw_uplink_poll(uplink, fds), 20);
+		turn(rw_clock_boot_ms());
+		wait_ms(20);
 		assert_true(rw_clock_boot_ms() < deadline_ms);
 	}
 }
+
+/* ---- a disk that can be filled ----------------------------------------------------------- */
+
+static struct {
+	atomic_int error; /* of writing */
+} disk;
+
+static ssize_t disk_read(void *context, int fd, void *out, size_t length, off_t offset)
+{
+	(void)context;
+	return pread(fd, out, length, offset);
+}
+
+static ssize_t disk_write(void *context, int fd, const void *bytes, size_t length, off_t offset)
+{
+	(void)context;
+	if (atomic_load(&disk.error) == 0)
+		return pwrite(fd, bytes, length, offset);
+	errno = atomic_load(&disk.error);
+	return -1;
+}
+
+static int disk_sync(void *context, int fd)
+{
+	(void)context;
+	return fdatasync(fd);
+}
+
+static const struct rw_spool_disk sick_disk = {NULL, disk_read, disk_write, disk_sync};
 
 static int set_up(void **state)
 {
 	char error[RW_PKI_ERROR_BYTES];
 	char notice[RW_SPOOL_ERROR_BYTES];
-	bool set_aside;
+	struct rw_keeper_config keeping = {.folder = folder, .max_bytes = 8 * 1024 * 1024};
 
 	(void)state;
+	memset(&disk, 0, sizeof(disk));
+	keeping.disk = &sick_disk;
+	gasps = 0;
 	memset(servers, 0, sizeof(servers));
 	uplink = NULL;
 	snprintf(folder, sizeof(folder), "/tmp/ringwatch-uplink-XXXXXX");
@@ -426,20 +541,23 @@ static int set_up(void **state)
 	if (rw_pki_new_ca("test.example", rw_pki_valid_for(7200000), &ca, error) != 0 ||
 	    rw_pki_new_ca("test.example", rw_pki_valid_for(7200000), &foreign_ca, error) != 0)
 		return -1;
-	return rw_spool_open(folder, 8 * 1024 * 1024, &spool, &set_aside, notice);
+	if (rw_keeper_open(&keeping, &keeper, notice) != 0)
+		return -1;
+	return rw_keeper_start(keeper);
 }
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = {"spool",    "collector.crt", "collector.key",
-					    "host.crt", "host.key",      "ca.crt"};
+	static const char *const names[] = {"spool",         "lock",     "collector.crt",
+					    "collector.key", "host.crt", "host.key",
+					    "ca.crt"};
 	char path[128];
 
 	(void)state;
 	rw_uplink_free(uplink);
 	stop_server(&servers[0]);
 	stop_server(&servers[1]);
-	rw_spool_close(spool);
+	rw_keeper_close(keeper);
 	rw_pki_ca_release(&ca);
 	rw_pki_ca_release(&foreign_ca);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -458,14 +576,19 @@ static void test_events_leave_with_their_ack(void **state)
 	(void)state;
 	start_server(v, &ca, &collector_identity, SERVE, SERVE);
 	start_uplink();
-	add_events(300);
+	add_events(300, false);
 	run_until_drained();
 	assert_int_equal(v->events, 300);
 	assert_int_equal(v->last_sequence, 300);
 	assert_int_equal(v->hellos, 1);
 	assert_int_equal(v->coverage, 1);
 	assert_string_equal(v->boot_id, "11111111-2222-4333-8444-555555555555");
-	assert_memory_equal(v->spool_id, rw_spool_id(spool), RW_SPOOL_ID_BYTES);
+	assert_int_equal(v->spool_state, RINGWATCH__V1__SPOOL_STATE__SPOOL_DISK);
+	assert_string_equal(v->spool_reason, "");
+	assert_string_equal(v->netconsole, "armed");
+	assert_int_equal(v->safe_start, 1);
+	assert_int_equal(v->facts, 300 * RW_FACTS_MAX);
+	assert_memory_equal(v->spool_id, rw_keeper_spool_id(keeper), RW_SPOOL_ID_BYTES);
 	run_until_count(v, &v->heartbeats, 3);
 	run_until_count(v, &v->probe_replies, 1);
 
@@ -482,7 +605,7 @@ static void test_unacked_is_sent_again(void **state)
 	(void)state;
 	start_server(v, &ca, &collector_identity, DROP_BATCH, SERVE);
 	start_uplink();
-	add_events(3);
+	add_events(3, false);
 	run_until_drained();
 	assert_int_equal(v->hellos, 2);
 	assert_int_equal(v->events, 6);
@@ -496,7 +619,7 @@ static void test_refused_is_sent_again(void **state)
 	(void)state;
 	start_server(v, &ca, &collector_identity, REFUSE_ONCE, REFUSE_ONCE);
 	start_uplink();
-	add_events(3);
+	add_events(3, false);
 	run_until_drained();
 	assert_int_equal(v->hellos, 1);
 	assert_int_equal(v->events, 6);
@@ -508,7 +631,7 @@ static void test_standby_sends_to_the_next(void **state)
 	start_server(&servers[0], &ca, &collector_identity, STANDBY, STANDBY);
 	start_server(&servers[1], &ca, &collector_identity, SERVE, SERVE);
 	start_uplink();
-	add_events(1);
+	add_events(1, false);
 	run_until_drained();
 	assert_int_equal(servers[0].hellos, 1);
 	assert_int_equal(servers[0].events, 0);
@@ -521,14 +644,80 @@ static void test_spool_put_back_is_renewed(void **state)
 	uint8_t old_id[RW_SPOOL_ID_BYTES];
 
 	(void)state;
-	memcpy(old_id, rw_spool_id(spool), sizeof(old_id));
+	memcpy(old_id, rw_keeper_spool_id(keeper), sizeof(old_id));
 	/* the manner of the first connection: has a million events of this id */
 	start_server(v, &ca, &collector_identity, ACK_TOO_HIGH, SERVE);
 	start_uplink();
-	add_events(2);
+	add_events(2, false);
 	run_until_drained();
-	assert_memory_not_equal(rw_spool_id(spool), old_id, sizeof(old_id));
+	assert_memory_not_equal(rw_keeper_spool_id(keeper), old_id, sizeof(old_id));
 	assert_int_equal(v->events, 2);
+}
+
+/* A batch is bounded by bytes too: 64 events with logs are more than a frame. */
+static void test_logs_fit_into_frames(void **state)
+{
+	struct server *v = &servers[0];
+
+	(void)state;
+	start_server(v, &ca, &collector_identity, SERVE, SERVE);
+	start_uplink();
+	add_events(70, true);
+	run_until_drained();
+	assert_int_equal(v->events, 70);
+	assert_int_equal(v->logs, 70);
+}
+
+static void test_gasp_challenge_is_handed_on(void **state)
+{
+	struct server *v = &servers[0];
+
+	(void)state;
+	start_server(v, &ca, &collector_identity, CHALLENGE, CHALLENGE);
+	start_uplink();
+	run_until_count(v, &gasps, 1);
+	assert_int_equal(v->hellos, 1);
+	assert_true(rw_uplink_is_ready(uplink));
+}
+
+/* The disk fills up: the next Hello comes at once and says so, and what cannot be
+ * written is told all the same; and back. */
+static void test_full_disk_is_said_in_hello(void **state)
+{
+	struct server *v = &servers[0];
+	uint8_t disk_id[RW_SPOOL_ID_BYTES];
+
+	(void)state;
+	start_server(v, &ca, &collector_identity, SERVE, SERVE);
+	start_uplink();
+	add_events(2, false);
+	run_until_drained();
+	memcpy(disk_id, v->spool_id, sizeof(disk_id));
+
+	atomic_store(&disk.error, ENOSPC);
+	uint64_t begun_ms = rw_clock_boot_ms();
+	add_events(3, false);
+	run_until_drained();
+	assert_true(rw_clock_boot_ms() - begun_ms < 2000);
+	assert_int_equal(v->events, 5);
+	assert_int_equal(v->hellos, 2);
+	assert_int_equal(v->spool_state, RINGWATCH__V1__SPOOL_STATE__SPOOL_MEMORY);
+	assert_non_null(strstr(v->spool_reason, "full"));
+	assert_memory_not_equal(v->spool_id, disk_id, sizeof(disk_id));
+
+	atomic_store(&disk.error, 0);
+	/* the clock is moved to the time of the next try */
+	uint64_t later_ms = rw_clock_boot_ms() + RW_KEEPER_RETRY_MS;
+	while (rw_keeper_state(keeper) != RINGWATCH__V1__SPOOL_STATE__SPOOL_DISK) {
+		rw_keeper_run(keeper, later_ms);
+		wait_ms(20);
+	}
+	add_events(1, false);
+	run_until_drained();
+	assert_int_equal(v->events, 6);
+	assert_int_equal(v->hellos, 3);
+	assert_int_equal(v->spool_state, RINGWATCH__V1__SPOOL_STATE__SPOOL_DISK);
+	assert_memory_equal(v->spool_id, disk_id, sizeof(disk_id));
 }
 
 static void expect_refused(const struct rw_pki_ca *issuer, const struct rw_identity *identity)
@@ -537,11 +726,11 @@ static void expect_refused(const struct rw_pki_ca *issuer, const struct rw_ident
 
 	start_server(v, issuer, identity, SERVE, SERVE);
 	start_uplink();
-	add_events(1);
+	add_events(1, false);
 	run_until_count(v, &v->connections, 3);
 	assert_int_equal(v->hellos, 0);
 	assert_int_equal(v->events, 0);
-	assert_int_equal(rw_spool_pending(spool), 1);
+	assert_int_equal(rw_keeper_pending(keeper), 1);
 	assert_false(rw_uplink_is_ready(uplink));
 }
 
@@ -558,7 +747,7 @@ static void test_nonsense_ends_the_session(void **state)
 	(void)state;
 	start_server(v, &ca, &collector_identity, NONSENSE, SERVE);
 	start_uplink();
-	add_events(1);
+	add_events(1, false);
 	run_until_drained();
 	assert_int_equal(v->hellos, 2);
 }
@@ -601,10 +790,17 @@ static void test_nobody_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_events_leave_with_their_ack), TEST(test_unacked_is_sent_again),
-		TEST(test_refused_is_sent_again),       TEST(test_standby_sends_to_the_next),
-		TEST(test_spool_put_back_is_renewed),   TEST(test_foreign_ca_gets_nothing),
-		TEST(test_nonsense_ends_the_session),   TEST(test_nobody_there),
+		TEST(test_events_leave_with_their_ack),
+		TEST(test_unacked_is_sent_again),
+		TEST(test_refused_is_sent_again),
+		TEST(test_standby_sends_to_the_next),
+		TEST(test_spool_put_back_is_renewed),
+		TEST(test_logs_fit_into_frames),
+		TEST(test_gasp_challenge_is_handed_on),
+		TEST(test_full_disk_is_said_in_hello),
+		TEST(test_foreign_ca_gets_nothing),
+		TEST(test_nonsense_ends_the_session),
+		TEST(test_nobody_there),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

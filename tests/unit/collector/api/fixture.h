@@ -48,6 +48,7 @@ struct rw_hub {
 	unsigned calls;   /* that ran */
 	struct rw_hub_stats stats;
 	struct rw_host_facts facts;
+	struct rw_ring_coverage coverage;
 };
 
 struct ax {
@@ -102,6 +103,12 @@ void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_f
 {
 	(void)host;
 	*out = hub->facts;
+}
+
+void rw_hub_ring_coverage(struct rw_hub *hub, uint32_t ring, struct rw_ring_coverage *out)
+{
+	(void)ring;
+	*out = hub->coverage;
 }
 
 void rw_hub_stats(struct rw_hub *hub, struct rw_hub_stats *out)

@@ -87,6 +87,11 @@ static void test_figures_of_the_collector(void **state)
 	s->loop_lag_us_max = 1500;
 	s->store.last_commit_us = 250000;
 	s->started_wall_ms = UINT64_C(1700000000500);
+	s->excerpts_received = 9;
+	s->store.excerpts_kept = 6;
+	s->store.excerpts_unmatched = 1;
+	s->store.excerpts_over_quota = 2;
+	s->store.signatures_over_quota = 4;
 	pthread_mutex_unlock(&f->hub.lock);
 	struct ax_reply reply = scrape(f);
 	has_line(&reply, "ringwatch_sessions 3");
@@ -97,6 +102,11 @@ static void test_figures_of_the_collector(void **state)
 	has_line(&reply, "ringwatch_loop_lag_seconds 0.0015");
 	has_line(&reply, "ringwatch_store_last_commit_seconds 0.25");
 	has_line(&reply, "ringwatch_start_time_seconds 1700000000.5");
+	has_line(&reply, "ringwatch_excerpts_received_total 9");
+	has_line(&reply, "ringwatch_excerpts_total{result=\"kept\"} 6");
+	has_line(&reply, "ringwatch_excerpts_total{result=\"no_event\"} 1");
+	has_line(&reply, "ringwatch_excerpts_total{result=\"over_quota\"} 2");
+	has_line(&reply, "ringwatch_signatures_over_quota_total 4");
 	has_line(&reply, "ringwatch_ready 1");
 	has_line(&reply, "ringwatch_blind 0");
 	ax_release(&reply);
@@ -116,6 +126,27 @@ static void test_figures_of_rings_and_deployments(void **state)
 	has_line(&reply, "ringwatch_at_risk_hosts{deployment=\"d1\",ring=\"canary\"} 5");
 	has_line(&reply, "ringwatch_breaker_open{deployment=\"d1\",ring=\"canary\"} 0");
 	has_line(&reply, "ringwatch_bake_required_seconds{deployment=\"d1\",ring=\"canary\"} 3600");
+	ax_release(&reply);
+}
+
+static void test_what_hosts_of_a_ring_can_see(void **state)
+{
+	struct ax *f = *state;
+
+	pthread_mutex_lock(&f->hub.lock);
+	f->hub.coverage = (struct rw_ring_coverage){.hosts = 9, .safe_start = 2, .memory_spool = 1};
+	f->hub.coverage.kinds[RINGWATCH__V1__KIND__KIND_OOPS] = (struct rw_kind_coverage){7, 1, 1};
+	pthread_mutex_unlock(&f->hub.lock);
+	struct ax_reply reply = scrape(f);
+	has_line(&reply,
+		 "ringwatch_ring_hosts_covered{ring=\"canary\",kind=\"oops\",by=\"bpf\"} 7");
+	has_line(&reply,
+		 "ringwatch_ring_hosts_covered{ring=\"canary\",kind=\"oops\",by=\"log\"} 1");
+	has_line(&reply, "ringwatch_ring_hosts_covered{ring=\"wide\",kind=\"oops\",by=\"none\"} 1");
+	has_line(&reply, "ringwatch_ring_hosts_in_safe_start{ring=\"canary\"} 2");
+	has_line(&reply, "ringwatch_ring_hosts_with_memory_spool{ring=\"wide\"} 1");
+	/* Of what nobody spoke there is no series. */
+	assert_null(strstr(reply.body, "kind=\"panic\""));
 	ax_release(&reply);
 }
 
@@ -149,6 +180,7 @@ int main(void)
 		cmocka_unit_test(test_each_series_is_announced_once_and_stands_together),
 		cmocka_unit_test(test_figures_of_the_collector),
 		cmocka_unit_test(test_figures_of_rings_and_deployments),
+		cmocka_unit_test(test_what_hosts_of_a_ring_can_see),
 		cmocka_unit_test(test_no_series_is_a_host_s),
 		cmocka_unit_test(test_what_has_ended_leaves),
 	};

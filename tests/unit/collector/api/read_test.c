@@ -2,6 +2,7 @@
 /* The GETs over a real core and store: what they list, how they page, what they refuse. */
 #include "tests/unit/collector/api/fixture.h"
 
+#include "lib/events/excerpt.h"
 #include "proto/limits.h"
 
 static void bad(const struct ax *f, const char *path, const char *begins)
@@ -112,6 +113,10 @@ static void test_a_host_with_its_facts_and_transitions(void **state)
 	pthread_mutex_lock(&f->hub.lock);
 	f->hub.facts = (struct rw_host_facts){
 		.known = true,
+		.memory_spool = true,
+		.spool_reason = "no space left on device",
+		.safe_start = true,
+		.netconsole = "none",
 		.kernel_release = "6.1.0-23-amd64",
 		.pending_events = UINT64_MAX,
 		.coverage_count = 1,
@@ -128,12 +133,22 @@ static void test_a_host_with_its_facts_and_transitions(void **state)
 	assert_string_equal(kind, "oops");
 	assert_string_equal(hook, "fentry/oops_enter");
 	assert_true(json_integer_value(json_object_get(reply.json, "pending_events")) == INT64_MAX);
+	const char *spool, *why, *netconsole;
+	int safe_start;
+	assert_int_equal(json_unpack(reply.json, "{s:{s:s,s:s!},s:b,s:s}", "spool", "state", &spool,
+				     "reason", &why, "safe_start", &safe_start, "netconsole",
+				     &netconsole),
+			 0);
+	assert_string_equal(spool, "memory");
+	assert_string_equal(why, "no space left on device");
+	assert_true(safe_start);
+	assert_string_equal(netconsole, "none");
 	const json_t *transitions = json_object_get(reply.json, "transitions");
 	assert_true(json_array_size(transitions) >= 1);
 	to = text_at(json_array_get(transitions, 0), "to");
 	assert_string_equal(to, "online");
-	/* The list's fields and nine more. */
-	assert_int_equal(json_object_size(reply.json), 9 + 9);
+	/* The list's fields and twelve more. */
+	assert_int_equal(json_object_size(reply.json), 9 + 12);
 	ax_release(&reply);
 	ax_expect(f, "GET", "/v1/hosts/nobody", NULL, 404, "unknown_host");
 }
@@ -146,6 +161,8 @@ static uint64_t push_event(struct ax *f, const char *host, uint64_t sequence,
 	static const uint8_t spool_id[RW_SPOOL_ID_BYTES] = {0xab};
 	Ringwatch__V1__Event event = RINGWATCH__V1__EVENT__INIT;
 	char *stack[] = {(char *)"a+0x1", (char *)"b+0x2 [m]"};
+	Ringwatch__V1__Fact fact = RINGWATCH__V1__FACT__INIT;
+	Ringwatch__V1__Fact *facts[] = {&fact};
 
 	event.sequence = sequence;
 	event.kind = kind;
@@ -162,6 +179,10 @@ static uint64_t push_event(struct ax *f, const char *host, uint64_t sequence,
 	event.count = 1;
 	event.n_stack = 2;
 	event.stack = stack;
+	fact.name = RINGWATCH__V1__FACT_NAME__FACT_TYPE;
+	fact.value = (char *)"page_fault";
+	event.n_facts = 1;
+	event.facts = facts;
 	const struct rw_store_event row = {.host = host,
 					   .ring = "canary",
 					   .spool_id = spool_id,
@@ -180,6 +201,89 @@ static void fill_events(struct ax *f)
 	push_event(f, "h1", 1, RINGWATCH__V1__KIND__KIND_OOPS, 8, base + 2000);
 	uint64_t last = push_event(f, "w9", 1, RINGWATCH__V1__KIND__KIND_OOPS, 8, base + 3000);
 	assert_int_equal(rw_hub_wait_committed(&f->hub, last), 0);
+}
+
+/* An excerpt of kernel log, packed; or any other bytes that a host claims to be one. */
+static void push_log(struct ax *f, const char *host, uint64_t sequence, uint64_t about,
+		     const void *log, size_t size, uint32_t log_bytes)
+{
+	static const uint8_t spool_id[RW_SPOOL_ID_BYTES] = {0xab};
+	Ringwatch__V1__Event event = RINGWATCH__V1__EVENT__INIT;
+	char *empty = (char *)"";
+
+	event.sequence = sequence;
+	event.about = about;
+	event.kind = RINGWATCH__V1__KIND__KIND_LOG_EXCERPT;
+	event.severity = RINGWATCH__V1__SEVERITY__SEVERITY_CRITICAL;
+	event.source = RINGWATCH__V1__SOURCE__SOURCE_LOG;
+	event.boot_id = event.comm = event.signature = event.symbol = event.module = empty;
+	event.detail = empty;
+	event.count = 1;
+	event.log.data = (uint8_t *)(uintptr_t)log;
+	event.log.len = size;
+	event.log_bytes = log_bytes;
+	const struct rw_store_event row = {
+		.host = host, .ring = "canary", .spool_id = spool_id, .event = &event};
+	assert_true(rw_store_push_event(f->hub.store, &row) > 0);
+}
+
+#define ONE_EVENT "/ab000000000000000000000000000000/"
+
+static void one_event_is(struct ax *f, const char *path, bool has_log, const char *log,
+			 const char *log_state)
+{
+	struct ax_reply reply = ax_get(f, path);
+
+	assert_int_equal(json_object_size(reply.json), 25 + 2); /* the list's fields, and the log */
+	assert_int_equal(json_is_true(json_object_get(reply.json, "has_log")), has_log);
+	assert_string_equal(text_at(reply.json, "log"), log);
+	assert_string_equal(text_at(reply.json, "log_state"), log_state);
+	assert_string_equal(text_at(json_object_get(reply.json, "facts"), "type"), "page_fault");
+	ax_release(&reply);
+}
+
+static void test_one_event_is_shown_with_its_log(void **state)
+{
+	struct ax *f = *state;
+	static struct rw_log_excerpt packed, big;
+	static char zeros[RW_LOG_PLAIN_MAX];
+	static const char text[] = "[    1.000000] BUG: \xff\x1b[31m\n[    1.000001] RIP: f+0x1\n";
+
+	assert_int_equal(rw_excerpt_pack(text, strlen(text), &packed), 0);
+	assert_int_equal(rw_excerpt_pack(zeros, sizeof(zeros), &big), 0);
+	push_event(f, "h0", 1, RINGWATCH__V1__KIND__KIND_OOPS, 7, 1000);
+	push_event(f, "h0", 2, RINGWATCH__V1__KIND__KIND_OOPS, 7, 1000);
+	push_event(f, "h0", 3, RINGWATCH__V1__KIND__KIND_OOPS, 7, 1000);
+	push_log(f, "h0", 4, 2, packed.packed, packed.packed_bytes, packed.plain_bytes);
+	push_log(f, "h0", 5, 3, big.packed, big.packed_bytes, big.plain_bytes - 1);
+	uint64_t last = push_event(f, "h0", 6, RINGWATCH__V1__KIND__KIND_OOPS, 7, 1000);
+	assert_int_equal(rw_hub_wait_committed(&f->hub, last), 0);
+
+	one_event_is(f, "/v1/events/h0" ONE_EVENT "1", false, "", "none");
+	one_event_is(f, "/v1/events/h0" ONE_EVENT "2", true,
+		     "[    1.000000] BUG: \\xff\x1b[31m\n[    1.000001] RIP: f+0x1\n", "whole");
+	/* What unpacks to more than it says is not shown, and the rest of the event is. */
+	one_event_is(f, "/v1/events/h0" ONE_EVENT "3", true, "", "damaged");
+	lists(f, "/v1/events", "events", "kind", "oops oops oops oops");
+	ax_expect(f, "GET", "/v1/events/h0" ONE_EVENT "4", NULL, 404, "unknown_event");
+	ax_expect(f, "GET", "/v1/events/h1" ONE_EVENT "1", NULL, 404, "unknown_event");
+}
+
+static void test_what_names_no_event_is_404(void **state)
+{
+	static const char *const paths[] = {
+		"/v1/events/h0/ab/1",
+		"/v1/events/h0" ONE_EVENT "0x1",
+		"/v1/events/h0" ONE_EVENT "-1",
+		"/v1/events/h0" ONE_EVENT "9223372036854775808",
+		"/v1/events/h0/AB000000000000000000000000000000/1",
+		"/v1/events/h0/ab00000000000000000000000000000g/1",
+		"/v1/events/nobody/ab000000000000000000000000000000/1",
+	};
+	const struct ax *f = *state;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		ax_expect(f, "GET", paths[i], NULL, 404, NULL);
 }
 
 static void test_events_are_newest_first_and_filtered(void **state)
@@ -438,6 +542,8 @@ int main(void)
 		CASE(test_hosts_page_without_loss_or_repetition),
 		CASE(test_a_long_list_holds_the_loop_in_pieces),
 		CASE(test_a_host_with_its_facts_and_transitions),
+		CASE(test_one_event_is_shown_with_its_log),
+		CASE(test_what_names_no_event_is_404),
 		CASE(test_events_are_newest_first_and_filtered),
 		CASE(test_events_of_a_deployment_are_those_since_its_exposure),
 		CASE(test_events_page),

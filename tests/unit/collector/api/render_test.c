@@ -250,13 +250,20 @@ static void test_an_event_has_every_field(void **state)
 		.module = "",
 		.detail = "",
 		.stack = "a+0x1\nb+0x2 [m]",
+		.facts = "{\"type\":\"page_fault\",\"file\":\"a \\\"b\\\"\\u000a\"}",
+		.has_log = true,
 	};
 	json_t *json = rw_render_event(&row);
 
 	(void)state;
 	HAS_FIELDS(json, "id", "event", "at", "received_at", "host", "ring", "kind", "severity",
 		   "source", "signature", "symbol", "module", "error", "detail", "comm", "pid",
-		   "cpu", "boot_id", "boot_order", "boot_seconds", "sequence", "count", "stack");
+		   "cpu", "boot_id", "boot_order", "boot_seconds", "sequence", "count", "stack",
+		   "facts", "has_log");
+	HAS_FIELDS(at(json, "facts", NULL), "type", "file");
+	text_is(json, "facts", "type", "page_fault");
+	text_is(json, "facts", "file", "a \"b\"\n");
+	assert_true(json_is_true(at(json, "has_log", NULL)));
 	text_is(json, "event", NULL, "web-17/5f1c/7");
 	text_is(json, "received_at", NULL, "");
 	assert_int_equal(integer_at(json, "cpu", NULL), -1);
@@ -270,7 +277,7 @@ static void test_an_event_has_every_field(void **state)
 	json_decref(json);
 }
 
-static void test_an_event_without_a_stack_has_an_empty_one(void **state)
+static void test_an_event_without_stack_and_facts_has_empty_ones(void **state)
 {
 	const struct rw_event_row row = {.host = "",
 					 .ring = "",
@@ -284,11 +291,15 @@ static void test_an_event_without_a_stack_has_an_empty_one(void **state)
 					 .symbol = "",
 					 .module = "",
 					 .detail = "",
-					 .stack = ""};
+					 .stack = "",
+					 .facts = "{}"};
 	json_t *json = rw_render_event(&row);
 
 	(void)state;
 	assert_int_equal(json_array_size(at(json, "stack", NULL)), 0);
+	assert_true(json_is_object(at(json, "facts", NULL)));
+	assert_int_equal(json_object_size(at(json, "facts", NULL)), 0);
+	assert_true(json_is_false(at(json, "has_log", NULL)));
 	json_decref(json);
 }
 
@@ -319,6 +330,7 @@ static void test_a_host_speaks_of_its_goodbye_only_while_away(void **state)
 static void test_a_ring_shows_its_policy(void **state)
 {
 	struct rw_ring_view view = {.policy = ax_ring("canary", 3), .enrolled = 2, .fleet = 9};
+	struct rw_ring_coverage coverage = {.hosts = 9, .safe_start = 2, .memory_spool = 1};
 	json_t *json;
 
 	(void)state;
@@ -327,10 +339,22 @@ static void test_a_ring_shows_its_policy(void **state)
 	view.policy.step_ppm[1] = RW_PPM;
 	view.policy.limits[RW_RULE_OFFLINE].judged = false;
 	view.presence[RW_ONLINE] = 2;
-	json = rw_render_ring(&view, json_array());
+	coverage.kinds[RINGWATCH__V1__KIND__KIND_OOPS] = (struct rw_kind_coverage){7, 1, 1};
+	json = rw_render_ring(&view, &coverage, json_array());
 	HAS_FIELDS(json, "ring", "order", "bake_seconds", "steps", "fleet_share", "limits",
 		   "least_hosts", "min_coverage", "min_exposed", "crash_kinds", "hosts",
-		   "fleet_hosts", "deployments");
+		   "fleet_hosts", "heard_hosts", "safe_start_hosts", "memory_spool_hosts",
+		   "coverage", "deployments");
+	assert_int_equal(integer_at(json, "heard_hosts", NULL), 9);
+	assert_int_equal(integer_at(json, "safe_start_hosts", NULL), 2);
+	assert_int_equal(integer_at(json, "memory_spool_hosts", NULL), 1);
+	assert_int_equal(json_array_size(at(json, "coverage", NULL)), 1);
+	const json_t *seen = json_array_get(at(json, "coverage", NULL), 0);
+	HAS_FIELDS(seen, "kind", "hosts_bpf", "hosts_log", "hosts_blind");
+	text_is(seen, "kind", NULL, "oops");
+	assert_int_equal(integer_at(seen, "hosts_bpf", NULL), 7);
+	assert_int_equal(integer_at(seen, "hosts_log", NULL), 1);
+	assert_int_equal(integer_at(seen, "hosts_blind", NULL), 1);
 	HAS_FIELDS(at(json, "limits", NULL), "offline", "crashed", "module_failed", "failed");
 	HAS_FIELDS(at(json, "hosts", NULL), "enrolled", "online", "suspect", "offline", "planned",
 		   "absent", "unknown");
@@ -385,7 +409,7 @@ int main(void)
 		cmocka_unit_test(test_a_bake_never_shows_itself_done_too_early),
 		cmocka_unit_test(test_text_of_hosts_keeps_its_bytes),
 		cmocka_unit_test(test_an_event_has_every_field),
-		cmocka_unit_test(test_an_event_without_a_stack_has_an_empty_one),
+		cmocka_unit_test(test_an_event_without_stack_and_facts_has_empty_ones),
 		cmocka_unit_test(test_a_host_speaks_of_its_goodbye_only_while_away),
 		cmocka_unit_test(test_a_ring_shows_its_policy),
 		cmocka_unit_test(test_shares_are_written_as_people_write_them),
