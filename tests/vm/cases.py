@@ -19,6 +19,7 @@ import threading
 import time
 
 from machine import BUILD, KERNELS, Machine, machine_files
+from senses import Senses
 
 from harness import Site, Tap, equal, wait_until
 
@@ -28,19 +29,22 @@ TIMING = {"heartbeat_every": "1s", "suspect_after": "8s", "offline_after": "20s"
 # Longer than the sensor holds anything back to wait for its second source.
 HELD_SECONDS = 1.5
 
+# A store that is emptied once it is read can tell a reset from a panic.
+OPTIONS = "--remove-pstore"
+
 # A module to load and write to, the function in it that crashes.
 OOPSES = {"NULL dereference": ("rw_null", "rw_crash_null"),
           "general protection fault": ("rw_gp", "rw_crash_gp"),
           "BUG": ("rw_bug", "rw_crash_bug")}
 
 
-class Cases:
+class Cases(Senses):
     def __init__(self, kernel, site, tap, folder):
         self.kernel, self.site, self.tap = kernel, site, tap
         self.host = "vm-" + kernel.replace(".", "-")
         self.ring = ring_of(kernel)
         self.deployment = "change-" + kernel.replace(".", "-")
-        self.machine = Machine(self.host, kernel, folder, machine_files(site, self.host, ring=self.ring),
+        self.machine = Machine(self.host, kernel, folder, machine_files(site, self.host, ring=self.ring, options=OPTIONS),
                                cpus=2)
         self.marks = 0
         tap.on_failure.append(self.tell)
@@ -100,7 +104,7 @@ class Cases:
             return host["state"] == "online" and host["connected"] and boot in (None, host["boot_id"])
         wait_until(f"{self.host} to be online", look, seconds)
 
-    def restart_sensor(self, options=""):
+    def restart_sensor(self, options=OPTIONS):
         self.machine.stop_sensor()
         wait_until(f"{self.host}'s goodbye", lambda: not self.about()["connected"], 15)
         self.machine.start_sensor(options)
@@ -128,7 +132,9 @@ class Cases:
             for kind in ("oops", "panic", "warning", "module_load_failed", "restart"):
                 assert kind in coverage, f"{kind} is missing in {sorted(coverage)}"
                 hook = coverage[kind]["hook"]
-                assert re.search("(fentry|fexit|tp_btf)/", hook), coverage[kind]
+                # 6.1's console tracepoint does harm in NMIs: a kprobe sees panics there
+                best = "kprobe/" if (self.kernel, kind) == ("6.1", "panic") else "(fentry|fexit|tp_btf)/"
+                assert re.search(best, hook), coverage[kind]
                 assert "kernel log" in hook, coverage[kind]
 
     def warns(self):
@@ -199,7 +205,8 @@ class Cases:
             self.wait_online(self.machine.reboot_orderly())
             self.restart_sensor("--no-bpf")
             for kind in ("oops", "warning"):
-                equal(self.coverage()[kind]["hook"], "kernel log", f"hook of {kind}")
+                hook = self.coverage()[kind]["hook"]
+                assert hook.startswith("kernel log") and "/" not in hook, hook
             for kind, module in (("warning", "rw_warn"), ("oops", "rw_null"), ("oops", "rw_gp"), ("oops", "rw_bug")):
                 before = len(self.events(kind))
                 self.machine.crash(module, "w")
@@ -277,18 +284,28 @@ class Cases:
             self.boots()
             self.warns()
             self.modules()
+            self.causes()
+            if not core:
+                self.hangs()  # a kernel that has had an oops looks for no more of these
             self.reboots_in_order()
             self.oopses()
+            self.errors()
+            self.stuck()
+            self.starves()
+            self.nothing_unexplained()
+            if not core:
+                self.storms()
             if not core:
                 self.oops_in_a_worker()
             self.dies("a panic reboots the machine; the next boot reports it as unexpected, once", self.panic)
             with self.case("a panic is one event at most, of the boot that died"):
                 assert len(self.events("panic")) <= 1, self.events("panic")
             if not core:
-                self.dies("a hard reset is reported as unexpected by the next boot", self.reset)
-                self.dies("a loss of power is reported as unexpected by the next boot", self.lose_power)
+                self.ends()
+                self.safe_start()
                 self.log_only()
                 self.kprobes()
+                self.locked_down()
 
 
 class Lines:

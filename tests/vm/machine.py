@@ -52,6 +52,7 @@ mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 mount -t bpf bpf /sys/fs/bpf 2>/dev/null
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+mount -t pstore pstore /sys/fs/pstore 2>/dev/null
 for module in $(cat /modules/order); do insmod /modules/$module; done
 ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0
@@ -222,6 +223,7 @@ class Machine:
         os.makedirs(self.folder, exist_ok=True)
         self.console = os.path.join(self.folder, "console.log")
         self.disk = os.path.join(self.folder, "state.img")
+        self.store = os.path.join(self.folder, "erst.img")
         if not os.path.exists(self.disk):
             with open(self.disk, "wb") as file:
                 file.truncate(64 << 20)
@@ -258,6 +260,9 @@ class Machine:
                 "-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-monitor", "chardev:monitor",
                 "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=",
                 "-drive", f"file={self.disk},format=raw,if=virtio,cache=writethrough",
+                # where a dying kernel leaves its last words
+                "-object", f"memory-backend-file,id=erst,mem-path={self.store},size=0x10000,share=on",
+                "-device", "acpi-erst,memdev=erst",
                 "-rtc", "base=utc"]
         with open(os.path.join(self.folder, "qemu.log"), "wb") as log, commands, monitor:
             self.qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
