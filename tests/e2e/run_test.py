@@ -43,8 +43,8 @@ def main():
         child = start(folder, 0)
         wait_until("the verdict", lambda: "verdict" in child.stdout.readline(), 30)
         os.killpg(child.pid, signal.SIGINT)
-        child.communicate(timeout=30)
-        equal(child.returncode, 0, "exit status")
+        out = child.communicate(timeout=30)[0]
+        equal(child.returncode, 0, f"exit status, after {out[-1500:]!r}")
         left = subprocess.run(["pgrep", "-f", folder], text=True, capture_output=True, check=False).stdout
         equal(left, "", "programs left")
     shutil.rmtree(folder, ignore_errors=True)
