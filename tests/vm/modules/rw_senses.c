@@ -12,6 +12,7 @@
 #include "rw_trigger.h"
 
 #define STUCK_MS 6000
+#define READ_MS 10000
 #define STORM 2000
 
 static RW_NAMED void rw_divide(int *by)
@@ -47,7 +48,7 @@ static RW_NAMED void rw_spin(void)
 static RW_NAMED void rw_read_forever(void)
 {
 	rcu_read_lock();
-	mdelay(STUCK_MS);
+	mdelay(READ_MS);
 	rcu_read_unlock();
 }
 
