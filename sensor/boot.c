@@ -278,7 +278,8 @@ int rw_announcement_write(const char *folder, const struct rw_announcement *anno
 			 announcement->back_in_s);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -EMSGSIZE;
-	return rw_file_replace(path, text, (size_t)n, 0600);
+	/* whoever announces is root; the sensor that reads it may have become another user */
+	return rw_file_replace(path, text, (size_t)n, 0644);
 }
 
 bool rw_announcement_read(const char *folder, const char *boot_id, uint64_t boot_ms,

@@ -281,7 +281,7 @@ static bool was_told(const struct settling *s, const struct rw_event *e)
 
 static bool is_at_the_end(const struct settling *s, const struct rw_event *e)
 {
-	return e->boot_ms + RW_BOOT_ALIVE_EVERY_MS >= s->old.alive_boot_ms;
+	return e->boot_ms + RW_BOOT_ALIVE_WATCHFUL_MS >= s->old.alive_boot_ms;
 }
 
 /* Crashes only: others are no evidence, and would push these out. */

@@ -43,7 +43,9 @@ struct rw_sensor {
 	bool terminate;
 	bool reload;
 	uint64_t left_off_ms; /* in this boot, by an earlier life; UINT64_MAX: there was none */
+	uint64_t saved_ms;    /* when the state was */
 	uint64_t next_alive_ms;
+	uint64_t watchful_until_ms;
 	uint64_t next_counters_ms;
 	uint64_t next_look_ms;
 	uint64_t busy_until_ms;

@@ -55,7 +55,9 @@ void rw_sensor_save_state(struct rw_sensor *s)
 	if (s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) &&
 	    rw_events_log_position(s->events) != UINT64_MAX)
 		s->state.log_sequence = rw_events_log_position(s->events);
-	s->next_alive_ms = t.boot_ms + RW_BOOT_ALIVE_EVERY_MS;
+	s->saved_ms = t.boot_ms;
+	s->next_alive_ms = t.boot_ms + (t.boot_ms < s->watchful_until_ms ? RW_BOOT_ALIVE_WATCHFUL_MS
+									 : RW_BOOT_ALIVE_EVERY_MS);
 	if (t.boot_ms >= s->next_look_ms) {
 		/* a store or a crash kernel may have come since */
 		s->next_look_ms = t.boot_ms + LOOK_EVERY_MS;
@@ -136,11 +138,12 @@ void rw_sensor_on_event(void *context, struct rw_event *event, uint64_t log_posi
 	rw_counters_saw(s->counters, event);
 	bool kept = rw_sensor_keep(s, event, device ? log_position : UINT64_MAX);
 	s->busy_until_ms = rw_clock_boot_ms() + BUSY_FOR_MS;
-	if (kept)
+	if (kept && token != 0)
 		rw_evidence_kept(s->evidence, token, event);
 	if (panic || event->kind == RINGWATCH__V1__KIND__KIND_OOPS) {
 		if (panic)
 			note_last_words(s, event);
+		s->watchful_until_ms = rw_clock_boot_ms() + RW_BOOT_WATCHFUL_FOR_MS;
 		rw_sensor_save_state(s);
 	}
 }
@@ -380,8 +383,7 @@ static uint64_t turn(struct rw_sensor *s)
 	bool moved = s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) &&
 		     t.boot_ms < s->busy_until_ms &&
 		     s->state.log_sequence != rw_events_log_position(s->events);
-	uint64_t saved_ms = s->next_alive_ms - RW_BOOT_ALIVE_EVERY_MS;
-	if (t.boot_ms >= s->next_alive_ms || (moved && t.boot_ms >= saved_ms + BUSY_SAVE_MS))
+	if (t.boot_ms >= s->next_alive_ms || (moved && t.boot_ms >= s->saved_ms + BUSY_SAVE_MS))
 		rw_sensor_save_state(s);
 	next = earlier(next, rw_keeper_run(s->keeper, rw_clock_boot_ms()));
 	say_kept(s);

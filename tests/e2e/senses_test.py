@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from harness import Site, Skip, Tap, equal, program, wait_until
+from harness import Site, Skip, Tap, equal, kmsg_fifo, program, wait_until
 
 MEMORY_MIB = 24
 
@@ -152,6 +152,24 @@ def main():
             sensor.wait_for(r"event=certificates_reloaded", 10)
             equal(sensor.stop(), 0, "exit")
             wait_until("planned or gone", lambda: not site.get("/v1/hosts/h1")["connected"], 10)
+
+    with Site(tap) as site:
+        site.start_collector()
+        with tap.case("as another user it keeps events, and heeds what root announces"):
+            os.chmod(site.dir, 0o755)  # so that another user gets to the state directory
+            write = kmsg_fifo(site.path("kmsg"))
+            sensor = site.start_sensor("h1", options=("--user", "nobody", "--kmsg", site.path("kmsg")))
+            sensor.wait_for(r"event=connected", 30)
+            assert int(status_of(sensor.pid)["Uid"].split()[0]) != 0, "still root"
+            write("WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n---[ end trace 0000000000000000 ]---")
+            wait_until("the event", lambda: events(site, "warning"), 15)
+            sensor.wait_for(r"event=spooled sequence=\d+ where=disk", 10)
+            subprocess.run([program("ringwatch-sensor"), "--config", site.path("sensor-h1.yaml"),
+                            "--announce", "reboot"], check=True)
+            equal(sensor.stop(), 0, "exit")
+            host = wait_until("planned", lambda: next(
+                (one for one in site.pages("/v1/hosts", "hosts") if one["state"] == "planned"), None), 10)
+            equal(host["goodbye"], "reboot", "goodbye")
 
     with Site(tap) as site:
         site.start_collector()

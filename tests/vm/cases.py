@@ -305,6 +305,9 @@ class Cases(Senses):
                 self.safe_start()
                 self.log_only()
                 self.kprobes()
+                self.refuses_signatures()
+                if self.kernel != "6.1":
+                    self.finds_wild_writes()
                 self.locked_down()
 
 

@@ -263,10 +263,16 @@ static void test_announcement(void **state)
 {
 	struct rw_announcement a = {RW_ARMED_REBOOT, 120};
 	struct rw_announcement back = {0};
+	struct stat info;
+	char path[256];
 
 	(void)state;
 	assert_false(rw_announcement_read(folder, boot_a, 5000, &back));
 	assert_int_equal(rw_announcement_write(folder, &a, boot_a, 5000), 0);
+	/* root announces, and the sensor may be another user by then */
+	snprintf(path, sizeof(path), "%s/announced", folder);
+	assert_int_equal(stat(path, &info), 0);
+	assert_int_equal(info.st_mode & 0777, 0644);
 	assert_true(rw_announcement_read(folder, boot_a, 6000, &back));
 	assert_int_equal(back.armed, RW_ARMED_REBOOT);
 	assert_int_equal(back.back_in_s, 120);
