@@ -20,11 +20,17 @@ def free_port():
         return str(server.getsockname()[1])
 
 
+def may_be_interrupted():
+    """A job in the background inherits an ignored SIGINT, which no shell can trap again."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder, seconds):
     env = dict(os.environ, BUILD=BUILD, RUN_DIR=folder, RUN_SECONDS=str(seconds),
                RUN_HTTP_PORT=free_port(), RUN_SENSORS_PORT=free_port())
     return subprocess.Popen([RUN], env=env, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, start_new_session=True)
+                            stderr=subprocess.STDOUT, start_new_session=True,
+                            preexec_fn=may_be_interrupted)
 
 
 def main():
