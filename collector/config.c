@@ -448,8 +448,6 @@ static int check_later_things(const char *path, const struct rw_collector_config
 {
 	static const char only_none[] = "is not supported by this version, expected none";
 
-	if (config->listen.netconsole_given)
-		return rw_conf_complain(path, "listen.netconsole", error, only_none);
 	if (config->inventory_given)
 		return rw_conf_complain(path, "inventory", error, only_none);
 	if (config->witness_given)

@@ -15,7 +15,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/ingest/gasps.h"
 #include "collector/ingest/ingest.h"
+#include "collector/ingest/netconsole.h"
 #include "lib/clock.h"
 
 enum {
@@ -53,6 +55,8 @@ struct rw_hub {
 	struct rw_store *store;
 	struct rw_hosts *hosts;
 	struct rw_ingest *ingest;
+	struct rw_gasps *gasps;
+	struct rw_gasp_listener *gasp_listener;
 	void (*on_tick)(void *context);
 	void *on_tick_context;
 
@@ -406,6 +410,13 @@ void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_f
 	out->connected = entry->session != NULL;
 }
 
+void rw_hub_host_marks(struct rw_hub *hub, rw_host_handle host, struct rw_host_marks *out)
+{
+	const struct rw_host_entry *entry = rw_hosts_at(hub->hosts, host);
+
+	rw_host_said_marks(entry == NULL ? NULL : entry->said, out);
+}
+
 void rw_hub_ring_coverage(struct rw_hub *hub, uint32_t ring, struct rw_ring_coverage *out)
 {
 	rw_said_coverage(rw_hosts_said(hub->hosts), ring, out);
@@ -451,6 +462,8 @@ static void tick(uv_timer_t *timer)
 	rw_core_tick(hub->core, now);
 	if (hub->ingest != NULL)
 		rw_ingest_tick(hub->ingest, now);
+	if (hub->gasp_listener != NULL)
+		rw_gasp_listener_tick(hub->gasp_listener, now);
 	rw_hub_turn_end(hub);
 	rw_log_limit_flush(&hub->presence_log, now.boot_ms);
 	if (hub->on_tick != NULL)
@@ -527,7 +540,8 @@ static int open_parts(struct rw_hub *hub, const struct rw_hub_config *config,
 	const struct rw_store_loader loader = {&restore, restore_row, restore_spool};
 
 	hub->hosts = rw_hosts_new();
-	if (hub->hosts == NULL) {
+	hub->gasps = rw_gasps_new();
+	if (hub->hosts == NULL || hub->gasps == NULL) {
 		snprintf(error, RW_HUB_ERROR_BYTES, "out of memory");
 		return -ENOMEM;
 	}
@@ -621,6 +635,7 @@ void rw_hub_free(struct rw_hub *hub)
 		return;
 	rw_core_free(hub->core);
 	rw_hosts_free(hub->hosts);
+	rw_gasps_free(hub->gasps);
 	free(hub->breakers);
 	pthread_cond_destroy(&hub->changed);
 	pthread_mutex_destroy(&hub->lock);
@@ -630,6 +645,26 @@ void rw_hub_free(struct rw_hub *hub)
 void rw_hub_set_ingest(struct rw_hub *hub, struct rw_ingest *ingest)
 {
 	hub->ingest = ingest;
+}
+
+struct rw_ingest *rw_hub_ingest(struct rw_hub *hub)
+{
+	return hub->ingest;
+}
+
+void rw_hub_set_gasp_listener(struct rw_hub *hub, struct rw_gasp_listener *listener)
+{
+	hub->gasp_listener = listener;
+}
+
+struct rw_gasp_listener *rw_hub_gasp_listener(struct rw_hub *hub)
+{
+	return hub->gasp_listener;
+}
+
+struct rw_gasps *rw_hub_gasps(struct rw_hub *hub)
+{
+	return hub->gasps;
 }
 
 void rw_hub_on_tick(struct rw_hub *hub, void (*fn)(void *context), void *context)

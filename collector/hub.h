@@ -34,17 +34,21 @@ int rw_hub_wait_committed(struct rw_hub *hub, uint64_t sequence);
 /* From within `fn`, on the loop's thread: an audit row, in order with the changes. */
 uint64_t rw_hub_audit(struct rw_hub *hub, const struct rw_audit_row *row);
 
-/* What a host said of itself in its last Hello since this collector started. */
+/* What a host said of itself in its last Hello since this collector started: what is
+ * shown in lists, and the rest. */
+struct rw_host_marks {
+	bool known;      /* false: not heard since the start; the rest is empty */
+	bool safe_start; /* BPF is off: the host died twice soon after it came */
+	bool memory_spool;
+	char spool_reason[161]; /* why its spool is in memory; "" when it is on disk */
+};
 struct rw_host_facts {
-	bool known;     /* false: not heard since the start; the rest is empty */
+	struct rw_host_marks marks;
 	bool connected; /* has a session now */
 	char program[65];
 	char kernel_release[129];
 	char architecture[33];
-	char netconsole[161];   /* "none", "armed …", or why not */
-	char spool_reason[161]; /* why its spool is in memory; "" when it is on disk */
-	bool safe_start;        /* BPF is off: the host died twice soon after it came */
-	bool memory_spool;
+	char netconsole[161];                 /* "none", "armed", or why not */
 	uint64_t pending_events, lost_events; /* by its last heartbeat */
 	uint32_t coverage_count;
 	struct {
@@ -54,6 +58,7 @@ struct rw_host_facts {
 	} coverage[RW_COVERAGE_MAX];
 };
 /* Only from within an rw_hub_fn. */
+void rw_hub_host_marks(struct rw_hub *hub, rw_host_handle host, struct rw_host_marks *out);
 void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_facts *out);
 
 /* How many hosts of a ring, of those heard since the start, can see what. A kind that
@@ -72,6 +77,11 @@ struct rw_ring_coverage {
 };
 /* Only from within an rw_hub_fn. `ring` is the index in the policy. */
 void rw_hub_ring_coverage(struct rw_hub *hub, uint32_t ring, struct rw_ring_coverage *out);
+
+/* The last gasps and what was counted of them; see collector/ingest/gasps.h. Only from
+ * within an rw_hub_fn. Never NULL. */
+struct rw_gasps;
+struct rw_gasps *rw_hub_gasps(struct rw_hub *hub);
 
 /* What /metrics and /healthz show of the collector itself. A copy, taken on the loop. */
 struct rw_hub_stats {

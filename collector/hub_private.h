@@ -38,6 +38,11 @@ void rw_hub_close(struct rw_hub *hub);
 void rw_hub_free(struct rw_hub *hub);
 
 void rw_hub_set_ingest(struct rw_hub *hub, struct rw_ingest *ingest);
+struct rw_ingest *rw_hub_ingest(struct rw_hub *hub);
+/* May be NULL: there is none. */
+struct rw_gasp_listener;
+void rw_hub_set_gasp_listener(struct rw_hub *hub, struct rw_gasp_listener *listener);
+struct rw_gasp_listener *rw_hub_gasp_listener(struct rw_hub *hub);
 /* Called with each tick (a watchdog, log limits). */
 void rw_hub_on_tick(struct rw_hub *hub, void (*fn)(void *context), void *context);
 

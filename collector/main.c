@@ -22,6 +22,7 @@
 #include "collector/config.h"
 #include "collector/hub_private.h"
 #include "collector/ingest/ingest.h"
+#include "collector/ingest/netconsole.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/exit_codes.h"
@@ -50,6 +51,7 @@ struct collector {
 	uint64_t drain_until_ms;
 	struct rw_hub *hub;
 	struct rw_ingest *ingest;
+	struct rw_gasp_listener *gasp_listener;
 	struct rw_api *api;
 	char trust_domain[RW_TRUST_DOMAIN_MAX + 1];
 	uint64_t watchdog_every_ms, watchdog_last_ms;
@@ -200,6 +202,7 @@ static void close_handles(struct collector *c)
 	uv_close((uv_handle_t *)&c->drain, NULL);
 	if (c->ingest != NULL)
 		rw_ingest_close(c->ingest);
+	rw_gasp_listener_close(c->gasp_listener);
 	/* Commits what is queued. */
 	rw_hub_close(c->hub);
 }
@@ -319,6 +322,26 @@ static int open_ingest(struct collector *c)
 		    "sensors", error);
 }
 
+static int open_gasp_listener(struct collector *c)
+{
+	char error[RW_HUB_ERROR_BYTES];
+
+	if (!c->config.listen.netconsole_given)
+		return RW_EXIT_OK;
+	int err = rw_gasp_listener_open(c->hub, c->config.listen.netconsole, &c->gasp_listener,
+					error);
+	if (err == 0) {
+		rw_hub_set_gasp_listener(c->hub, c->gasp_listener);
+		rw_info("event=listening what=netconsole addr=%s",
+			rw_gasp_listener_address(c->gasp_listener));
+		return RW_EXIT_OK;
+	}
+	return fail(err == -EACCES   ? RW_EXIT_PERMISSION
+		    : err == -ENOMEM ? RW_EXIT_INTERNAL
+				     : RW_EXIT_UNAVAILABLE,
+		    "netconsole", error);
+}
+
 static int open_api(struct collector *c)
 {
 	const struct rw_api_config config = {
@@ -359,6 +382,8 @@ static int start(struct collector *c)
 	if (code == RW_EXIT_OK)
 		code = open_ingest(c);
 	if (code == RW_EXIT_OK)
+		code = open_gasp_listener(c);
+	if (code == RW_EXIT_OK)
 		code = open_api(c);
 	if (code != RW_EXIT_OK)
 		return code;
@@ -390,6 +415,7 @@ static int run(struct collector *c)
 		rw_api_stop(c->api);
 	uv_run(&c->loop, UV_RUN_DEFAULT); /* the rest of the closes */
 	rw_ingest_free(c->ingest);
+	rw_gasp_listener_free(c->gasp_listener);
 	rw_hub_free(c->hub);
 	uv_loop_close(&c->loop);
 	if (code == RW_EXIT_OK)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/version.h"
+#include "sensor/netconsole.h"
 #include "sensor/spool.h"
 
 static const struct rw_conf_key address_key = {
@@ -104,8 +105,12 @@ int rw_sensor_config_load(const char *path, struct rw_sensor_config *out,
 		return err;
 	if (config.markers_dir_given)
 		return rw_conf_complain(path, "markers_dir", error, only_none);
-	if (config.netconsole_given)
-		return rw_conf_complain(path, "netconsole", error, only_none);
+	struct rw_netconsole_target target;
+	if (config.netconsole_given &&
+	    rw_netconsole_parse_target(config.netconsole, &target) != 0)
+		return rw_conf_complain(path, "netconsole", error,
+					"is no numeric ADDRESS:PORT, expected one such as "
+					"192.0.2.7:6666, or none");
 	for (uint32_t i = 0; i < config.collector_count; i++) {
 		if (has_no_port(config.collectors[i]))
 			return rw_conf_complain(path, "collectors", error, no_port);

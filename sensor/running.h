@@ -20,6 +20,7 @@
 #include "sensor/keeper.h"
 #include "sensor/kmsg.h"
 #include "sensor/lastboot.h"
+#include "sensor/netconsole.h"
 #include "sensor/options.h"
 #include "sensor/probes.h"
 #include "sensor/safestart.h"
@@ -38,6 +39,7 @@ struct rw_sensor {
 	struct rw_events *events;
 	struct rw_evidence *evidence;
 	struct rw_kmsg *kmsg;
+	struct rw_netconsole *netconsole;
 	struct rw_probes *probes;
 	struct rw_uplink *uplink;
 	bool terminate;

@@ -165,6 +165,7 @@ static int settle_coverage(struct rw_sensor *s, const char *no_probes, const cha
 		.kernel_log = s->kmsg != NULL,
 		.counters = rw_counters_names(s->counters),
 		.pstore = backend,
+		.netconsole = rw_netconsole_words(s->netconsole),
 	};
 	s->coverage_count = rw_coverage_build(&sources, s->coverage);
 	for (uint32_t i = 0; i < s->coverage_count; i++)
@@ -239,6 +240,21 @@ static void say_safe_start(struct rw_sensor *s)
 	(void)rw_sensor_keep(s, &e, UINT64_MAX);
 }
 
+static int open_netconsole(struct rw_sensor *s)
+{
+	struct rw_netconsole_target target;
+	struct rw_netconsole_config c = {.root = ""};
+
+	if (s->config.netconsole_given &&
+	    rw_netconsole_parse_target(s->config.netconsole, &target) == 0)
+		c.target = &target;
+	s->netconsole = rw_netconsole_arm(&c);
+	if (s->netconsole == NULL)
+		return rw_sensor_fail(RW_EXIT_INTERNAL, "no memory");
+	rw_info("event=netconsole state=\"%s\"", rw_netconsole_words(s->netconsole));
+	return RW_EXIT_OK;
+}
+
 /* What the log holds already, then BPF. */
 static int open_sources(struct rw_sensor *s, bool safely)
 {
@@ -297,6 +313,15 @@ static void shed_rights(struct rw_sensor *s)
 			   s->config.tls.key, strerror(errno));
 }
 
+static void on_gasp(void *context, const uint8_t nonce[RW_GASP_NONCE_BYTES])
+{
+	struct rw_sensor *s = context;
+	int err = rw_netconsole_challenge(s->netconsole, nonce);
+
+	if (err != 0)
+		rw_warning("event=netconsole_challenge reason=\"%s\"", strerror(-err));
+}
+
 static int open_uplink(struct rw_sensor *s, const struct utsname *system)
 {
 	rw_autofree struct rw_uplink_config *c = calloc(1, sizeof(*c));
@@ -316,6 +341,9 @@ static int open_uplink(struct rw_sensor *s, const struct utsname *system)
 	c->coverage_count = s->coverage_count;
 	memcpy(c->coverage, s->coverage, sizeof(c->coverage));
 	c->safe_start = s->safe.engaged;
+	snprintf(c->netconsole, sizeof(c->netconsole), "%s", rw_netconsole_words(s->netconsole));
+	c->on_gasp = on_gasp;
+	c->context = s;
 	s->uplink = rw_uplink_new(c);
 	return s->uplink == NULL ? rw_sensor_fail(RW_EXIT_INTERNAL, "no memory") : RW_EXIT_OK;
 }
@@ -330,6 +358,8 @@ static int open_watch(struct rw_sensor *s, const char *release)
 		return code;
 	bool safely = must_start_safely(s, known ? &old : NULL, release);
 	code = open_events(s);
+	if (code == RW_EXIT_OK)
+		code = open_netconsole(s);
 	if (code == RW_EXIT_OK)
 		code = open_sources(s, safely);
 	return code;
@@ -370,6 +400,7 @@ void rw_sensor_release(struct rw_sensor *s)
 	rw_keeper_close(s->keeper);
 	rw_probes_close(s->probes);
 	rw_kmsg_close(s->kmsg);
+	rw_netconsole_free(s->netconsole);
 	rw_events_free(s->events);
 	rw_evidence_free(s->evidence);
 	rw_counters_free(s->counters);

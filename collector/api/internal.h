@@ -151,7 +151,7 @@ json_t *rw_json_ppm(uint32_t ppm);     /* 1000 → 0.001 */
 json_t *rw_render_verdict(const struct rw_verdict *verdict);
 json_t *rw_render_ring(const struct rw_ring_view *ring, const struct rw_ring_coverage *coverage,
 		       json_t *deployments);
-json_t *rw_render_host(const struct rw_host_row *host);
+json_t *rw_render_host(const struct rw_host_row *host, const struct rw_host_marks *marks);
 json_t *rw_render_deployment(const struct rw_deployment_view *view);
 json_t *rw_render_event(const struct rw_event_row *event);
 json_t *rw_render_reasons(const enum rw_reason *reasons, uint32_t count);
@@ -175,7 +175,7 @@ bool rw_take_deployments(struct rw_request *request, bool only_active,
 /* ---- the handlers, by file ----------------------------------------------------------- */
 
 rw_handler_fn rw_get_verdict, rw_get_rings, rw_get_ring, rw_get_hosts, rw_get_host, rw_get_events,
-	rw_get_event, rw_get_deployments, rw_get_deployment, rw_get_audit;
+	rw_get_event, rw_get_deployments, rw_get_deployment, rw_get_audit, rw_get_gasps;
 rw_handler_fn rw_post_deployments, rw_post_start, rw_post_finish, rw_post_withdraw, rw_post_reset;
 rw_handler_fn rw_get_root, rw_get_healthz, rw_get_readyz, rw_get_metrics;
 

@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "collector/api/internal.h"
+#include "collector/ingest/gasps.h"
 #include "lib/cleanup.h"
 #include "lib/version.h"
 
 struct metrics_ask {
 	struct rw_hub *hub;
 	struct rw_hub_stats stats;
+	struct rw_gasp_stats gasps;
 	bool blind;
 	char blind_reason[32];
 	uint32_t ring_count;
@@ -39,6 +41,7 @@ static void ask_metrics(struct rw_core *core, struct rw_now now, void *context)
 	struct metrics_ask *ask = context;
 
 	ask_health(core, now, context);
+	ask->gasps = *rw_gasps_stats(rw_hub_gasps(ask->hub));
 	ask->ring_count = rw_core_ring_count(core);
 	for (uint32_t i = 0; i < ask->ring_count; i++) {
 		rw_core_ring_at(core, i, &ask->rings[i]);
@@ -225,23 +228,65 @@ static void write_sessions(FILE *out, const struct rw_hub_stats *s)
 		s->store.signatures_over_quota);
 }
 
+struct outcome {
+	const char *name;
+	uint64_t count;
+};
+
+static void outcomes(FILE *out, const char *name, const char *help, size_t count,
+		     const struct outcome *list)
+{
+	head(out, name, "counter", help);
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "%s{result=\"%s\"} %" PRIu64 "\n", name, list[i].name, list[i].count);
+}
+
 static void write_excerpts(FILE *out, const struct rw_hub_stats *s)
 {
-	const struct {
-		const char *result;
-		uint64_t count;
-	} results[] = {{"kept", s->store.excerpts_kept},
-		       {"no_event", s->store.excerpts_unmatched},
-		       {"over_quota", s->store.excerpts_over_quota}};
+	const struct outcome results[] = {{"kept", s->store.excerpts_kept},
+					  {"no_event", s->store.excerpts_unmatched},
+					  {"over_quota", s->store.excerpts_over_quota}};
 
 	counter(out, "ringwatch_excerpts_received_total",
 		"Log excerpts that came behind their events.", s->excerpts_received);
-	head(out, "ringwatch_excerpts_total", "counter",
-	     "Log excerpts by what became of them: kept with their event; dropped because that is "
-	     "not there or has one; dropped because they were too many.");
-	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
-		fprintf(out, "ringwatch_excerpts_total{result=\"%s\"} %" PRIu64 "\n",
-			results[i].result, results[i].count);
+	outcomes(out, "ringwatch_excerpts_total",
+		 "Log excerpts by what became of them: kept with their event; dropped because that "
+		 "is not there or has one; dropped because they were too many.",
+		 sizeof(results) / sizeof(results[0]), results);
+}
+
+static void write_gasps(FILE *out, const struct rw_gasp_stats *s)
+{
+	const struct outcome datagrams[] = {{"accepted", s->accepted},
+					    {"limited_source", s->limited_source},
+					    {"limited_all", s->limited_all},
+					    {"unparsable", s->unparsable}};
+	const struct outcome gasps[] = {
+		{"verified", s->verified}, {"unverified", s->unverified}, {"forged", s->forged}};
+	const struct outcome challenges[] = {
+		{"sent", s->challenged}, {"proved", s->proved}, {"refused", s->nonces_refused}};
+
+	gauge(out, "ringwatch_netconsole_listening", "1 while the netconsole port is open.",
+	      s->listening);
+	outcomes(out, "ringwatch_netconsole_datagrams_total",
+		 "Netconsole datagrams, by what was done with them.",
+		 sizeof(datagrams) / sizeof(datagrams[0]), datagrams);
+	outcomes(out, "ringwatch_gasps_total",
+		 "Lines of a dying kernel: of a source that proved to be a host's, of others, and "
+		 "those that user space wrote.",
+		 sizeof(gasps) / sizeof(gasps[0]), gasps);
+	counter(out, "ringwatch_gasps_acted_total",
+		"Verified gasps on which a host became suspect.", s->acted);
+	outcomes(out, "ringwatch_netconsole_challenges_total",
+		 "Challenges that bind a source to a host: sent, come back, and nonces that were "
+		 "none of ours, used or late.",
+		 sizeof(challenges) / sizeof(challenges[0]), challenges);
+	gauge(out, "ringwatch_netconsole_hosts_armed",
+	      "Hosts with a session that say their netconsole is armed.", (double)s->hosts_armed);
+	gauge(out, "ringwatch_netconsole_hosts_proved", "Hosts whose source stands proved.",
+	      (double)s->hosts_proved);
+	gauge(out, "ringwatch_netconsole_sources", "Sources that are remembered without proof.",
+	      (double)s->sources);
 }
 
 static void write_collector(FILE *out, const struct metrics_ask *ask)
@@ -278,6 +323,7 @@ static void write_all(FILE *out, const struct metrics_ask *ask)
 	write_collector(out, ask);
 	write_sessions(out, &ask->stats);
 	write_excerpts(out, &ask->stats);
+	write_gasps(out, &ask->gasps);
 	write_reasons(out, &ask->stats);
 	write_rings(out, ask);
 	write_coverage(out, ask);
@@ -371,9 +417,9 @@ void rw_get_readyz(struct rw_request *request)
 void rw_get_root(struct rw_request *request)
 {
 	rw_answer(request, 200,
-		  json_pack("{s:s, s:s, s:s, s:[s,s,s,s,s,s,s,s,s]}", "service",
+		  json_pack("{s:s, s:s, s:s, s:[s,s,s,s,s,s,s,s,s,s]}", "service",
 			    "ringwatch-collector", "collector", request->api->name, "version",
 			    RW_VERSION, "paths", "/v1/verdict", "/v1/rings", "/v1/hosts",
-			    "/v1/events", "/v1/deployments", "/v1/audit", "/metrics", "/healthz",
-			    "/readyz"));
+			    "/v1/events", "/v1/gasps", "/v1/deployments", "/v1/audit", "/metrics",
+			    "/healthz", "/readyz"));
 }

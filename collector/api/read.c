@@ -316,13 +316,19 @@ void rw_get_ring(struct rw_request *request)
 
 /* ---- hosts -------------------------------------------------------------------------------- */
 
+struct listed_host {
+	struct rw_host_row row;
+	struct rw_host_marks marks;
+};
+
 struct hosts_ask {
+	struct rw_hub *hub;
 	const char *ring;
 	int presence; /* -1: any */
 	rw_host_handle next;
 	uint32_t limit, count;
 	bool end;
-	struct rw_host_row *rows;
+	struct listed_host *rows;
 };
 
 /* A part of the hosts a call, so that a list never holds the loop for long. */
@@ -333,16 +339,18 @@ static void ask_hosts(struct rw_core *core, struct rw_now now, void *context)
 
 	(void)now;
 	for (uint32_t scanned = 0; scanned < HOSTS_SCANNED_A_CALL; scanned++) {
-		struct rw_host_row *row = &ask->rows[ask->count];
+		struct rw_host_row *row = &ask->rows[ask->count].row;
+		rw_host_handle host = ask->next;
 
 		ask->end = ask->next >= total;
 		if (ask->end || ask->count == ask->limit)
 			return;
-		if (!rw_core_host_at(core, ask->next++, row))
+		ask->next++;
+		if (!rw_core_host_at(core, host, row) ||
+		    (*ask->ring != '\0' && strcmp(row->ring, ask->ring) != 0) ||
+		    (ask->presence >= 0 && row->presence != (enum rw_presence)ask->presence))
 			continue;
-		if ((*ask->ring == '\0' || strcmp(row->ring, ask->ring) == 0) &&
-		    (ask->presence < 0 || row->presence == (enum rw_presence)ask->presence))
-			ask->count++;
+		rw_hub_host_marks(ask->hub, host, &ask->rows[ask->count++].marks);
 	}
 }
 
@@ -366,7 +374,7 @@ static bool state_param(struct rw_request *request, int *presence)
 
 void rw_get_hosts(struct rw_request *request)
 {
-	struct hosts_ask ask = {0};
+	struct hosts_ask ask = {.hub = request->api->hub};
 	uint64_t limit;
 	uint64_t cursor;
 
@@ -376,7 +384,7 @@ void rw_get_hosts(struct rw_request *request)
 	ask.limit = (uint32_t)limit;
 	ask.next = cursor > UINT32_MAX ? UINT32_MAX : (rw_host_handle)cursor;
 	/* One more, because the row behind the last is looked at too. */
-	rw_autofree struct rw_host_row *rows = calloc(limit + 1, sizeof(*rows));
+	rw_autofree struct listed_host *rows = calloc(limit + 1, sizeof(*rows));
 	ask.rows = rows;
 	if (rows == NULL) {
 		rw_answer(request, 500, NULL);
@@ -389,7 +397,7 @@ void rw_get_hosts(struct rw_request *request)
 
 	json_t *list = json_array();
 	for (uint32_t i = 0; i < ask.count; i++)
-		json_array_append_new(list, rw_render_host(&rows[i]));
+		json_array_append_new(list, rw_render_host(&rows[i].row, &rows[i].marks));
 	rw_answer(request, 200,
 		  json_pack("{s:o, s:o}", "hosts", list, "next_cursor",
 			    cursor_text(ask.end ? 0 : ask.next)));
@@ -462,16 +470,15 @@ void rw_get_host(struct rw_request *request)
 			strerror(-err));
 		return;
 	}
-	json_t *json = rw_render_host(&ask.row);
-	json_t *rest = json_pack(
-		"{s:b, s:b, s:s, s:s, s:s, s:{s:s, s:s}, s:b, s:s, s:o, s:o, s:o, s:o}", "known",
-		ask.facts.known, "connected", ask.facts.connected, "program", ask.facts.program,
-		"kernel_release", ask.facts.kernel_release, "architecture", ask.facts.architecture,
-		"spool", "state", ask.facts.memory_spool ? "memory" : "disk", "reason",
-		ask.facts.spool_reason, "safe_start", ask.facts.safe_start, "netconsole",
-		ask.facts.netconsole, "pending_events", rw_json_count(ask.facts.pending_events),
-		"lost_events", rw_json_count(ask.facts.lost_events), "coverage",
-		render_coverage(&ask.facts), "transitions", transitions);
+	json_t *json = rw_render_host(&ask.row, &ask.facts.marks);
+	json_t *rest = json_pack("{s:b, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "known",
+				 ask.facts.marks.known, "connected", ask.facts.connected, "program",
+				 ask.facts.program, "kernel_release", ask.facts.kernel_release,
+				 "architecture", ask.facts.architecture, "netconsole",
+				 ask.facts.netconsole, "pending_events",
+				 rw_json_count(ask.facts.pending_events), "lost_events",
+				 rw_json_count(ask.facts.lost_events), "coverage",
+				 render_coverage(&ask.facts), "transitions", transitions);
 	if (json != NULL && json_object_update(json, rest) != 0) {
 		json_decref(json);
 		json = NULL;

@@ -204,18 +204,20 @@ json_t *rw_render_ring(const struct rw_ring_view *ring, const struct rw_ring_cov
 		"coverage", render_ring_coverage(coverage), "deployments", deployments);
 }
 
-json_t *rw_render_host(const struct rw_host_row *host)
+json_t *rw_render_host(const struct rw_host_row *host, const struct rw_host_marks *marks)
 {
 	char boot_id[RW_BOOT_ID_LENGTH + 1];
 	bool away = host->presence == RW_PLANNED || host->presence == RW_ABSENT;
+	const char *spool = marks->memory_spool ? "memory" : marks->known ? "disk" : "unknown";
 
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:s}", "host", host->id, "ring",
-		host->ring, "state", rw_presence_name(host->presence), "since",
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:s, s:b, s:{s:s, s:s}}", "host",
+		host->id, "ring", host->ring, "state", rw_presence_name(host->presence), "since",
 		rw_json_time(host->since_wall_ms), "last_heard", rw_json_time(host->heard_wall_ms),
 		"back_by", rw_json_time(host->back_by_wall_ms), "boot_id",
 		rw_boot_id_format(host->boot_id, boot_id), "boot_order", as_int(host->boot_order),
-		"goodbye", away ? rw_core_goodbye_name(host->goodbye) : "");
+		"goodbye", away ? rw_core_goodbye_name(host->goodbye) : "", "safe_start",
+		marks->safe_start, "spool", "state", spool, "reason", marks->spool_reason);
 }
 
 static json_t *render_run(const struct rw_run_summary *run)

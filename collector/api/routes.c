@@ -15,6 +15,7 @@ const struct rw_route rw_routes[] = {
 	{"GET", "/v1/events", RW_ROLE_READ, rw_get_events,
 	 "host ring kind signature deployment since until limit cursor", NULL},
 	{"GET", "/v1/events/:/:/:", RW_ROLE_READ, rw_get_event, "", NULL},
+	{"GET", "/v1/gasps", RW_ROLE_READ, rw_get_gasps, "", NULL},
 	{"GET", "/v1/deployments", RW_ROLE_READ, rw_get_deployments, "", NULL},
 	{"GET", "/v1/deployments/:", RW_ROLE_READ, rw_get_deployment, "", NULL},
 	{"GET", "/v1/audit", RW_ROLE_READ, rw_get_audit, "limit cursor", NULL},

@@ -37,17 +37,43 @@ static uint64_t presence_total(const struct rw_core *core, enum rw_presence pres
 	return total;
 }
 
+/* How many; UINT64_MAX: their list is broken. */
+static uint64_t count_gasping(const struct rw_core *core)
+{
+	rw_host_handle before = RW_NO_HOST;
+	uint64_t due = 0;
+	uint64_t count = 0;
+
+	for (rw_host_handle at = core->gasping.head; at != RW_NO_HOST;) {
+		const struct rw_host *host = rw_table_at(&core->table, at);
+
+		if (host == NULL || host->presence != RW_SUSPECT || !host->gasping ||
+		    host->prev != before || host->gasp_due_obs_ms < due ||
+		    host->gasp_due_obs_ms > core->obs_ms + RW_CORE_GASP_MS ||
+		    ++count > core->table.count)
+			return UINT64_MAX;
+		due = host->gasp_due_obs_ms;
+		before = at;
+		at = host->next;
+	}
+	return core->gasping.tail == before ? count : UINT64_MAX;
+}
+
 static const char *check_list(const struct rw_core *core, enum rw_presence presence)
 {
 	bool is_ordered = presence == RW_ONLINE || presence == RW_SUSPECT;
 	rw_host_handle before = RW_NO_HOST;
 	uint64_t mark = 0;
+	uint64_t gasping = presence == RW_SUSPECT ? count_gasping(core) : 0;
 	uint64_t count = 0;
 
+	if (gasping == UINT64_MAX)
+		return "the list of gasping hosts is broken";
 	for (rw_host_handle at = core->lists[presence].head; at != RW_NO_HOST;) {
 		const struct rw_host *host = rw_table_at(&core->table, at);
 
-		if (host == NULL || host->presence != presence || host->prev != before)
+		if (host == NULL || host->presence != presence || host->prev != before ||
+		    host->gasping)
 			return "a list of a presence is broken";
 		if (is_ordered && (host->mark_obs_ms < mark || host->mark_obs_ms > core->obs_ms))
 			return "a list is not in the order of last hearing";
@@ -57,7 +83,8 @@ static const char *check_list(const struct rw_core *core, enum rw_presence prese
 		if (++count > core->table.count)
 			return "a list runs in a circle";
 	}
-	if (core->lists[presence].tail != before || count != presence_total(core, presence))
+	if (core->lists[presence].tail != before ||
+	    count + gasping != presence_total(core, presence))
 		return "a list does not hold all hosts of its presence";
 	return NULL;
 }

@@ -39,6 +39,8 @@ enum {
 	RW_CORE_REASONS_MAX = 16,
 	RW_CORE_WARNINGS_MAX = 8,
 	RW_CORE_HOSTS_MAX_DEFAULT = 1000000,
+	RW_CORE_GASP_MS = 5000,  /* what a gasping host has to answer in */
+	RW_CORE_GASP_PROBES = 3, /* evenly in that time, the first at once */
 };
 
 struct rw_now {
@@ -224,6 +226,14 @@ void rw_core_heartbeat(struct rw_core *core, rw_host_handle host, uint64_t boot_
 		       struct rw_now now);
 void rw_core_goodbye(struct rw_core *core, rw_host_handle host, enum rw_goodbye kind,
 		     uint64_t back_in_ms, struct rw_now now);
+
+/*
+ * A verified last gasp. A host that is online or planned turns suspect, and is
+ * offline after RW_CORE_GASP_MS unless a byte of it is heard; one that is suspect
+ * already gets that deadline, if its own is not nearer. Any other presence stays.
+ * One a host in RW_CORE_GASP_MS; returns whether this one did anything.
+ */
+bool rw_core_gasp(struct rw_core *core, rw_host_handle host, struct rw_now now);
 
 struct rw_core_event {
 	uint32_t kind; /* the wire's number; bit in crash_kinds */

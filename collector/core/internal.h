@@ -47,6 +47,7 @@ struct rw_host {
 	uint64_t boot_order;
 	uint64_t clock_offset; /* its boot clock minus ours, modulo 2^64; when clock_known */
 	uint64_t mark_obs_ms;  /* ONLINE, SUSPECT: last heard; PLANNED: overdue from then on */
+	uint64_t gasp_due_obs_ms; /* of its last gasp, RW_CORE_GASP_MS later; 0: there was none */
 	uint64_t since_wall_ms;
 	uint64_t heard_wall_ms;
 	uint64_t back_by_wall_ms;
@@ -59,7 +60,9 @@ struct rw_host {
 	uint8_t ring;
 	uint8_t presence;
 	uint8_t goodbye;
-	bool clock_known;
+	bool clock_known : 1;
+	bool gasping : 1;        /* SUSPECT, and in the list of these */
+	uint8_t gasp_probes : 6; /* sent since then */
 };
 
 /* What a verdict needs of a run's exposures, kept as they change. */
@@ -159,7 +162,8 @@ struct rw_core {
 	bool was_blind;
 
 	struct rw_table table;
-	struct rw_host_list lists[RW_PRESENCE_COUNT]; /* PLANNED: unused */
+	struct rw_host_list lists[RW_PRESENCE_COUNT]; /* PLANNED: unused; SUSPECT: not gasping */
+	struct rw_host_list gasping;                  /* the next deadline first */
 	uint32_t *heap;                               /* PLANNED, the next overdue first */
 	uint32_t heap_count;
 	uint32_t heap_room;

@@ -4,8 +4,10 @@
  *
  *   any              hello, heartbeat                    → online
  *   online           nothing heard for suspect_after     → suspect, and probed
+ *   online, planned  verified last gasp                  → suspect, gasping
  *   suspect          any authenticated byte              → online
  *   suspect          nothing heard for offline_after     → offline
+ *   suspect          gasping, and nothing heard for 5 s  → offline
  *   any heard        goodbye with a duration             → planned
  *   planned          overdue                             → offline
  *   planned          power-off, power_off_grace is over  → absent
@@ -13,11 +15,12 @@
  *
  * The timeouts of online and suspect are the same for all hosts, so a list in
  * the order of last hearing is also in the order of deadlines: a heartbeat
- * moves its host to the tail, and a tick looks at heads. Planned hosts have
- * deadlines of their own and stand in a heap.
+ * moves its host to the tail, and a tick looks at heads. Gasping hosts all have
+ * the same time from their gasp on, and so a list of their own. Planned hosts
+ * have deadlines of their own and stand in a heap.
  *
- * Cost: a heartbeat O(1); a tick O(hosts whose deadline has come), times the
- * logarithm of the planned hosts for those.
+ * Cost: a heartbeat O(1); a tick O(hosts that gasp or whose deadline has come),
+ * times the logarithm of the planned hosts for those.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +31,7 @@ void rw_presence_init(struct rw_core *core)
 {
 	for (int presence = 0; presence < RW_PRESENCE_COUNT; presence++)
 		core->lists[presence] = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
+	core->gasping = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
 }
 
 /* ---- lists -------------------------------------------------------------------- */
@@ -142,12 +146,18 @@ static int heap_reserve(struct rw_core *core, uint32_t hosts)
 
 /* ---- transitions ------------------------------------------------------------------ */
 
+/* Of any presence but PLANNED. */
+static struct rw_host_list *list_of(struct rw_core *core, const struct rw_host *host)
+{
+	return host->gasping ? &core->gasping : &core->lists[host->presence];
+}
+
 static void leave(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
 {
 	if (host->presence == RW_PLANNED)
 		heap_remove(core, handle);
 	else
-		list_remove(core, &core->lists[host->presence], handle);
+		list_remove(core, list_of(core, host), handle);
 	core->rings[host->ring].presence[host->presence]--;
 }
 
@@ -156,7 +166,7 @@ static void join(struct rw_core *core, struct rw_host *host, rw_host_handle hand
 	if (host->presence == RW_PLANNED)
 		heap_add(core, handle);
 	else
-		list_append(core, &core->lists[host->presence], handle);
+		list_append(core, list_of(core, host), handle);
 	core->rings[host->ring].presence[host->presence]++;
 }
 
@@ -188,8 +198,8 @@ void rw_presence_move(struct rw_core *core, struct rw_host *host, uint32_t ring)
 	core->rings[ring].presence[host->presence]++;
 }
 
-void rw_presence_enter(struct rw_core *core, rw_host_handle handle, enum rw_presence to,
-		       struct rw_now now)
+static void enter(struct rw_core *core, rw_host_handle handle, enum rw_presence to, bool gasping,
+		  struct rw_now now)
 {
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
@@ -197,6 +207,7 @@ void rw_presence_enter(struct rw_core *core, rw_host_handle handle, enum rw_pres
 		rw_exposure_uncount(e, host);
 	leave(core, host, handle);
 	host->presence = (uint8_t)to;
+	host->gasping = gasping;
 	join(core, host, handle);
 	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next)
 		rw_exposure_count(e, host);
@@ -204,6 +215,12 @@ void rw_presence_enter(struct rw_core *core, rw_host_handle handle, enum rw_pres
 	host->since_wall_ms = now.wall_ms;
 	if (to != RW_PLANNED)
 		host->back_by_wall_ms = 0;
+}
+
+void rw_presence_enter(struct rw_core *core, rw_host_handle handle, enum rw_presence to,
+		       struct rw_now now)
+{
+	enter(core, handle, to, false, now);
 }
 
 bool rw_presence_hear(struct rw_core *core, rw_host_handle handle, struct rw_now now)
@@ -254,6 +271,73 @@ static rw_host_handle late_head(const struct rw_core *core, enum rw_presence pre
 	return head;
 }
 
+/* ---- last gasps ----------------------------------------------------------------------- */
+
+/* Sends the next probe if its time has come. */
+static void probe_gasping(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
+{
+	uint64_t begun_obs_ms = host->gasp_due_obs_ms - RW_CORE_GASP_MS;
+	uint64_t passed_ms = core->obs_ms - begun_obs_ms;
+
+	if (host->gasp_probes >= RW_CORE_GASP_PROBES ||
+	    passed_ms * RW_CORE_GASP_PROBES < (uint64_t)host->gasp_probes * RW_CORE_GASP_MS)
+		return;
+	host->gasp_probes++;
+	if (core->sink.probe != NULL)
+		core->sink.probe(core->sink.context, handle);
+}
+
+/* From the list of the late to that of the gasping; its presence is the same. */
+static void hurry(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
+{
+	list_remove(core, &core->lists[RW_SUSPECT], handle);
+	host->gasping = true;
+	list_append(core, &core->gasping, handle);
+}
+
+bool rw_core_gasp(struct rw_core *core, rw_host_handle handle, struct rw_now now)
+{
+	struct rw_host *host = rw_table_at(&core->table, handle);
+
+	rw_core_advance(core, now);
+	if (host == NULL || host->gasp_due_obs_ms > core->obs_ms)
+		return false;
+	enum rw_presence from = host->presence;
+	uint64_t due_obs_ms = core->obs_ms + RW_CORE_GASP_MS;
+
+	if (from == RW_SUSPECT) {
+		if (host->mark_obs_ms + core->policy.timing.offline_after_ms <= due_obs_ms)
+			return false; /* it has less time than that */
+		hurry(core, host, handle);
+	} else if (from == RW_ONLINE || from == RW_PLANNED) {
+		if (from == RW_PLANNED)
+			host->mark_obs_ms = core->obs_ms; /* was a time to come */
+		enter(core, handle, RW_SUSPECT, true, now);
+		rw_tell_host(core, handle, from, now);
+	} else {
+		return false;
+	}
+	host->gasp_due_obs_ms = due_obs_ms;
+	host->gasp_probes = 0;
+	probe_gasping(core, host, handle);
+	return true;
+}
+
+static void tick_gasping(struct rw_core *core, struct rw_now now)
+{
+	rw_host_handle next;
+
+	for (rw_host_handle at = core->gasping.head; at != RW_NO_HOST; at = next) {
+		struct rw_host *host = rw_table_at(&core->table, at);
+
+		next = host->next;
+		if (host->gasp_due_obs_ms <= core->obs_ms)
+			go_offline(core, at, now);
+		else
+			probe_gasping(core, host, at);
+	}
+}
+
 static void tick_planned(struct rw_core *core, struct rw_now now)
 {
 	while (core->heap_count > 0 && due_obs_ms(core, 0) <= core->obs_ms) {
@@ -279,6 +363,7 @@ void rw_presence_tick(struct rw_core *core, struct rw_now now)
 	}
 	while ((handle = late_head(core, RW_SUSPECT, timing->offline_after_ms)) != RW_NO_HOST)
 		go_offline(core, handle, now);
+	tick_gasping(core, now);
 	tick_planned(core, now);
 
 	if (core->obs_ms - core->listen_obs_ms < timing->offline_after_ms)

@@ -119,12 +119,13 @@ static void retry_accept(uv_timer_t *timer)
 /* ---- opening ---------------------------------------------------------------------- */
 
 /* HOST:PORT or [V6]:PORT; a name is looked up, blocking: the loop does not run yet. */
-static int resolve(const char *text, struct sockaddr_storage *out, char error[RW_HUB_ERROR_BYTES])
+int rw_ingest_resolve(const char *text, int type, struct sockaddr_storage *out,
+		      char error[RW_HUB_ERROR_BYTES])
 {
 	char host[256];
 	const char *colon = strrchr(text, ':');
 	size_t length = colon == NULL ? 0 : (size_t)(colon - text);
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	struct addrinfo hints = {.ai_socktype = type, .ai_flags = AI_PASSIVE};
 	struct addrinfo *found;
 
 	if (length == 0 || length >= sizeof(host)) {
@@ -152,7 +153,7 @@ static int start_listening(struct rw_ingest *ingest, const char *text,
 {
 	struct sockaddr_storage address = {0};
 	int length = sizeof(address);
-	int err = resolve(text, &address, error);
+	int err = rw_ingest_resolve(text, SOCK_STREAM, &address, error);
 
 	if (err != 0)
 		return err;
@@ -271,6 +272,15 @@ void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host)
 
 	if (entry != NULL && entry->session != NULL)
 		rw_session_probe(entry->session);
+}
+
+void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
+			 const uint8_t nonce[RW_GASP_NONCE_BYTES])
+{
+	struct rw_host_entry *entry = rw_hosts_at(rw_hub_hosts(ingest->hub), host);
+
+	if (entry != NULL && entry->session != NULL)
+		rw_session_challenge(entry->session, nonce);
 }
 
 static uint64_t limit_of(const struct rw_ingest *ingest, enum rw_session_list list)

@@ -45,6 +45,15 @@ const char *rw_ingest_address(const struct rw_ingest *ingest);
 /* New certificates: for new sessions, and live ones that they refuse are ended. Takes it over. */
 void rw_ingest_set_context(struct rw_ingest *ingest, SSL_CTX *context);
 
+/* Looks up HOST:PORT, blocking: for the start alone. `type` is SOCK_STREAM or SOCK_DGRAM. */
+int rw_ingest_resolve(const char *text, int type, struct sockaddr_storage *out,
+		      char error[RW_HUB_ERROR_BYTES]);
+
+/* For the netconsole listener: asks the host to write this nonce into its kernel log, if
+ * it has a session. */
+void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
+			 const uint8_t nonce[RW_GASP_NONCE_BYTES]);
+
 /* For the hub. */
 void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host);
 void rw_ingest_committed(struct rw_ingest *ingest, uint64_t sequence);

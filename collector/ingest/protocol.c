@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "collector/ingest/events.h"
+#include "collector/ingest/netconsole.h"
 #include "collector/ingest/session.h"
 #include "lib/version.h"
 #include "proto/bootid.h"
@@ -63,6 +64,8 @@ void rw_session_unlink_host(struct rw_session *s)
 	if (entry != NULL && entry->session == s) {
 		entry->session = NULL;
 		rw_hub_counters(s->ingest->hub)->sessions--;
+		if (rw_hub_gasp_listener(s->ingest->hub) != NULL)
+			rw_gasp_listener_host_gone(rw_hub_gasp_listener(s->ingest->hub), s->host);
 	}
 	s->host = RW_NO_HOST;
 }
@@ -92,6 +95,19 @@ static void welcome(struct rw_session *s, uint64_t acked)
 	frame.body_case = RINGWATCH__V1__FRAME__BODY_WELCOME;
 	frame.welcome = &message;
 	rw_session_send(s, &frame);
+}
+
+/* From now on its netconsole may be asked who it is. */
+static void tell_gasp_listener(struct rw_session *s, bool armed)
+{
+	struct rw_gasp_listener *listener = rw_hub_gasp_listener(s->ingest->hub);
+	struct sockaddr_storage peer = {0};
+	int length = sizeof(peer);
+
+	if (listener == NULL)
+		return;
+	armed = armed && uv_tcp_getpeername(&s->tcp, (struct sockaddr *)&peer, &length) == 0;
+	rw_gasp_listener_host_live(listener, s->host, armed, (struct sockaddr *)&peer);
 }
 
 static void refuse_hello(struct rw_session *s, int err)
@@ -131,6 +147,7 @@ static void go_live(struct rw_session *s)
 	if (ring >= 0)
 		rw_host_said_count(entry->said, (uint32_t)ring);
 	rw_core_set_blind_kinds(rw_hub_core(hub), host, rw_host_said_blind_kinds(entry->said));
+	bool armed = hello->netconsole_armed;
 	free_hello(s);
 	entry->session = s;
 	s->host = host;
@@ -139,6 +156,7 @@ static void go_live(struct rw_session *s)
 	rw_hub_counters(hub)->sessions++;
 	if (rw_log_limit_take(&s->ingest->live_log, rw_hub_now(hub).boot_ms))
 		rw_info("event=session_live peer=%s host=%s ring=%s", s->peer, s->name, s->ring);
+	tell_gasp_listener(s, armed);
 	welcome(s, mark == NULL ? 0 : mark->committed);
 }
 
@@ -193,6 +211,7 @@ void rw_session_win(struct rw_session *s)
 
 static bool keep_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 {
+	static const char armed_begins[] = "armed";
 	static const enum rw_boot_end ends[] = {
 		[RINGWATCH__V1__BOOT_END__BOOT_END_NONE] = RW_END_NONE,
 		[RINGWATCH__V1__BOOT_END__BOOT_END_ORDERLY] = RW_END_ORDERLY,
@@ -210,6 +229,8 @@ static bool keep_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 	s->hello->boot.order = hello->boot_order;
 	s->hello->boot.boot_ms = hello->boot_ms;
 	s->hello->previous_end = ends[hello->previous_end];
+	s->hello->netconsole_armed =
+		strncmp(hello->netconsole, armed_begins, sizeof(armed_begins) - 1) == 0;
 	memcpy(s->hello->spool_id, hello->spool_id.data, sizeof(s->hello->spool_id));
 	memcpy(s->boot_id, s->hello->boot.id, sizeof(s->boot_id));
 	return true;
@@ -246,6 +267,20 @@ void rw_session_probe(struct rw_session *s)
 	message.nonce = s->probe_nonce;
 	frame.body_case = RINGWATCH__V1__FRAME__BODY_PROBE;
 	frame.probe = &message;
+	rw_session_send(s, &frame);
+}
+
+void rw_session_challenge(struct rw_session *s, const uint8_t nonce[RW_GASP_NONCE_BYTES])
+{
+	Ringwatch__V1__GaspChallenge message = RINGWATCH__V1__GASP_CHALLENGE__INIT;
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	uint8_t copy[RW_GASP_NONCE_BYTES];
+
+	memcpy(copy, nonce, sizeof(copy)); /* the message's pointer is not const */
+	message.nonce.data = copy;
+	message.nonce.len = sizeof(copy);
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_GASP_CHALLENGE;
+	frame.gasp_challenge = &message;
 	rw_session_send(s, &frame);
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS = 1024 };
+enum { BUCKETS = 1024, TEXTS_BEFORE_SPOOL_REASON = 4 };
 
 /* Texts stand one behind the other, each with its NUL: program, kernel release,
  * architecture, netconsole, why the spool is in memory, then hook and reason of
@@ -24,6 +24,7 @@ struct words {
 };
 
 struct rw_said_table {
+	uint32_t sets;
 	struct words *buckets[BUCKETS];
 	struct rw_ring_coverage rings[RW_CORE_RINGS_MAX];
 };
@@ -163,6 +164,7 @@ static struct words *share(struct rw_said_table *table, const Ringwatch__V1__Hel
 	made->users = 1;
 	made->next = *bucket;
 	*bucket = made;
+	table->sets++;
 	return made;
 }
 
@@ -175,6 +177,7 @@ static void let_go(struct words *w)
 		while (*link != w)
 			link = &(*link)->next;
 		*link = w->next;
+		w->table->sets--;
 	}
 	free(w);
 }
@@ -258,23 +261,39 @@ static const char *take_text(const char *text, char *out, size_t size)
 	return text + length + 1;
 }
 
+static const char *skip_texts(const char *text, int count)
+{
+	while (count-- > 0)
+		text += strlen(text) + 1;
+	return text;
+}
+
+void rw_host_said_marks(const struct rw_host_said *said, struct rw_host_marks *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (said == NULL)
+		return;
+	out->known = true;
+	out->safe_start = said->safe_start;
+	out->memory_spool = said->memory_spool;
+	take_text(skip_texts(said->words->texts, TEXTS_BEFORE_SPOOL_REASON), out->spool_reason,
+		  sizeof(out->spool_reason));
+}
+
 void rw_host_said_facts(const struct rw_host_said *said, struct rw_host_facts *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (said == NULL)
 		return;
 	const struct words *w = said->words;
-	out->known = true;
+	rw_host_said_marks(said, &out->marks);
 	out->pending_events = said->pending_events;
 	out->lost_events = said->lost_events;
-	out->safe_start = said->safe_start;
-	out->memory_spool = said->memory_spool;
 	out->coverage_count = w->coverage_count;
 	const char *text = take_text(w->texts, out->program, sizeof(out->program));
 	text = take_text(text, out->kernel_release, sizeof(out->kernel_release));
 	text = take_text(text, out->architecture, sizeof(out->architecture));
-	text = take_text(text, out->netconsole, sizeof(out->netconsole));
-	text = take_text(text, out->spool_reason, sizeof(out->spool_reason));
+	text = skip_texts(take_text(text, out->netconsole, sizeof(out->netconsole)), 1);
 	for (uint32_t i = 0; i < w->coverage_count; i++) {
 		out->coverage[i].kind = (Ringwatch__V1__Kind)w->kinds[i];
 		text = take_text(text, out->coverage[i].hook, sizeof(out->coverage[i].hook));
@@ -283,6 +302,11 @@ void rw_host_said_facts(const struct rw_host_said *said, struct rw_host_facts *o
 }
 
 /* ---- rings ------------------------------------------------------------------------ */
+
+uint32_t rw_said_sets(const struct rw_said_table *table)
+{
+	return table->sets;
+}
 
 void rw_said_coverage(const struct rw_said_table *table, uint32_t ring,
 		      struct rw_ring_coverage *out)

@@ -31,8 +31,13 @@ void rw_host_said_count(struct rw_host_said *said, uint32_t ring);
 /* Bits (1 << kind) of what it says it cannot see at all. */
 uint32_t rw_host_said_blind_kinds(const struct rw_host_said *said);
 void rw_host_said_heartbeat(struct rw_host_said *said, const Ringwatch__V1__Heartbeat *heartbeat);
-/* Fills all but `connected`; NULL: nothing was said. */
+/* NULL, here and below: nothing was said. */
+void rw_host_said_marks(const struct rw_host_said *said, struct rw_host_marks *out);
+/* Fills all but `connected`. */
 void rw_host_said_facts(const struct rw_host_said *said, struct rw_host_facts *out);
+
+/* How many different sets of words are kept. */
+uint32_t rw_said_sets(const struct rw_said_table *table);
 
 void rw_said_coverage(const struct rw_said_table *table, uint32_t ring,
 		      struct rw_ring_coverage *out);

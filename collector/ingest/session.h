@@ -50,6 +50,7 @@ struct rw_hello_kept {
 	struct rw_boot boot;
 	enum rw_boot_end previous_end;
 	uint8_t spool_id[16];
+	bool netconsole_armed;
 	struct rw_host_said *said;
 };
 
@@ -152,6 +153,8 @@ bool rw_session_still_verifies(const struct rw_session *session, char why[RW_TLS
 int rw_session_frame(void *context, const uint8_t *message, size_t length);
 /* The older session of the host was silent, or is gone: the newer one goes on. */
 void rw_session_win(struct rw_session *session);
+/* Its host is to write this nonce into its kernel log. */
+void rw_session_challenge(struct rw_session *session, const uint8_t nonce[RW_GASP_NONCE_BYTES]);
 /* Its place in the host's entry, and as a rival. */
 void rw_session_unlink_host(struct rw_session *session);
 const char *rw_session_host_name(const struct rw_session *session);

@@ -233,7 +233,7 @@ static const struct wrong wrongs[] = {
 	{false, 2, "title: c1", "title", "unknown", 0},
 	{false, 4, "  sensors: 127.0.0.1", "listen.sensors", "", 0},
 	{false, 5, "  http: none", "listen.http", "none", 0},
-	{false, 6, "  netconsole: 127.0.0.1:6666", "listen.netconsole", "expected none", 0},
+	{false, 6, "  netconsole: 127.0.0.1", "listen.netconsole", "or none", 0},
 	{false, 14, "inventory: hosts.yaml", "inventory", "expected none", 0},
 	{false, 15, "witness: [127.0.0.1:80]", "witness", "expected none", 0},
 	{false, 17, "  heartbeat_every: 5", "timing.heartbeat_every", "expected a duration", 0},

@@ -284,6 +284,258 @@ static void a_ring_may_ask_for_its_own_heartbeats(void **state)
 	fx_free(f);
 }
 
+/* ---- last gasps ------------------------------------------------------------------- */
+
+static bool gasp(struct fixture *f, uint32_t host)
+{
+	return rw_core_gasp(f->core, fx_handle(f, host), f->now);
+}
+
+/* One host that beats no more, `age_ms` after it was last heard. */
+static struct fixture *silent_for(uint64_t age_ms)
+{
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_enrol(f, 0, 3, "r0");
+	f->hosts[1].beats = false;
+	fx_run(f, age_ms);
+	f->probes = 0;
+	return f;
+}
+
+static void a_host_that_gasps_is_probed_three_times_and_offline_after_five_seconds(void **state)
+{
+	static const uint32_t probes_at_s[] = {1, 1, 2, 2, 3}; /* after 0, 1, 2, 3, 4 s */
+
+	(void)state;
+	struct fixture *f = silent_for(1000);
+	uint64_t told = f->sequence;
+
+	assert_true(gasp(f, 1));
+	assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+	assert_int_equal(f->sequence, told + 1);
+	fx_check(f);
+	for (int second = 0; second < 5; second++) {
+		assert_int_equal(f->probes, probes_at_s[second]);
+		assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+		fx_run(f, second == 4 ? 1000 - RW_CORE_TICK_MS : 1000);
+	}
+	assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
+	assert_int_equal(f->probes, RW_CORE_GASP_PROBES);
+	assert_int_equal(f->journal[f->journal_count - 1].host.previous, RW_SUSPECT);
+	/* Nobody else was touched. */
+	assert_int_equal(fx_presence(f, 0), RW_ONLINE);
+	assert_int_equal(fx_presence(f, 2), RW_ONLINE);
+	fx_check(f);
+	fx_free(f);
+}
+
+static void a_byte_after_a_gasp_brings_the_host_back_with_its_ordinary_deadlines(void **state)
+{
+	(void)state;
+	struct fixture *f = silent_for(1000);
+
+	gasp(f, 1);
+	fx_run(f, 4750);
+	rw_core_heard(f->core, fx_handle(f, 1), f->now);
+	assert_int_equal(fx_presence(f, 1), RW_ONLINE);
+	fx_check(f);
+	fx_run(f, 12000 - RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_ONLINE);
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+	fx_run(f, 18000 - RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
+	fx_check(f);
+	fx_free(f);
+}
+
+static void a_gasp_shortens_the_deadline_of_a_suspect_and_never_lengthens_it(void **state)
+{
+	static const struct {
+		uint64_t silent_ms;
+		bool acts;
+		uint64_t left_ms;
+	} rows[] = {
+		{12000, true, 5000},
+		{24000, true, 5000},
+		{25000, false, 5000}, /* it has no more than that anyway */
+		{29000, false, 1000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture *f = silent_for(rows[i].silent_ms);
+		uint64_t told = f->sequence;
+
+		assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+		assert_int_equal(gasp(f, 1), rows[i].acts);
+		assert_int_equal(f->sequence, told); /* it is suspect as before */
+		fx_check(f);
+		fx_run(f, rows[i].left_ms - RW_CORE_TICK_MS);
+		assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+		fx_run(f, RW_CORE_TICK_MS);
+		assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
+		fx_check(f);
+		fx_free(f);
+	}
+}
+
+static void a_host_that_said_goodbye_and_gasps_is_not_excused_any_more(void **state)
+{
+	static const enum rw_goodbye kinds[] = {RW_BYE_REBOOT, RW_BYE_POWER_OFF, RW_BYE_KEXEC,
+						RW_BYE_SENSOR_STOP};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct fixture *f = silent_for(0);
+		struct rw_host_row row;
+
+		rw_core_goodbye(f->core, fx_handle(f, 1), kinds[i], 120000, f->now);
+		fx_run(f, 2000);
+		assert_true(gasp(f, 1));
+		assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+		assert_true(rw_core_host_at(f->core, fx_handle(f, 1), &row));
+		assert_int_equal(row.back_by_wall_ms, 0);
+		fx_check(f);
+		fx_run(f, 5000);
+		assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
+		fx_check(f);
+		fx_free(f);
+	}
+}
+
+static void a_gasp_of_a_host_in_any_other_presence_does_nothing(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	policy.timing.power_off_grace_ms = 40000;
+	struct fixture *f = fx_new(policy);
+
+	fx_enrol(f, 0, 3, "r0");
+	fx_listen(f);
+	rw_core_goodbye(f->core, fx_handle(f, 0), RW_BYE_POWER_OFF, 0, f->now);
+	f->hosts[0].beats = f->hosts[1].beats = false;
+	fx_run(f, 41000);
+	assert_int_equal(fx_presence(f, 0), RW_ABSENT);
+	assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
+	uint64_t told = f->sequence;
+	assert_false(gasp(f, 0));
+	assert_false(gasp(f, 1));
+	assert_false(rw_core_gasp(f->core, RW_NO_HOST, f->now));
+	assert_int_equal(f->sequence, told);
+	fx_restart(f);
+	assert_int_equal(fx_presence(f, 2), RW_UNKNOWN);
+	assert_false(gasp(f, 2));
+	assert_int_equal(fx_presence(f, 2), RW_UNKNOWN);
+	fx_check(f);
+	fx_free(f);
+}
+
+static void one_gasp_of_a_host_in_five_seconds_acts(void **state)
+{
+	(void)state;
+	struct fixture *f = silent_for(1000);
+
+	assert_true(gasp(f, 1));
+	fx_run(f, 2000);
+	assert_false(gasp(f, 1)); /* no new deadline */
+	assert_true(gasp(f, 2));  /* each host for itself */
+	rw_core_heard(f->core, fx_handle(f, 1), f->now);
+	assert_false(gasp(f, 1));
+	assert_int_equal(fx_presence(f, 1), RW_ONLINE);
+	fx_run(f, 3000 - RW_CORE_TICK_MS);
+	assert_false(gasp(f, 1));
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_true(gasp(f, 1));
+	assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+	fx_check(f);
+	fx_free(f);
+}
+
+static void a_stall_of_the_observer_extends_a_gasping_hosts_deadline(void **state)
+{
+	(void)state;
+	struct fixture *f = silent_for(1000);
+
+	gasp(f, 1);
+	fx_run(f, 4000);
+	fx_sleep(f, 3600000); /* the collector's machine was suspended: who could have answered? */
+	fx_tick(f);
+	assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+	fx_run(f, 1000 - 2 * RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_SUSPECT);
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
+	fx_free(f);
+}
+
+static void gasps_among_suspects_leave_the_order_of_the_others_alone(void **state)
+{
+	enum { COUNT = 60 };
+
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+	struct rw_ring_view ring;
+
+	for (uint32_t i = 0; i < COUNT; i++) {
+		fx_hello(f, i, "r0");
+		f->hosts[i].beats = false;
+		fx_run(f, 250);
+		if (i % 3 == 0)
+			gasp(f, i);
+		if (i % 7 == 0)
+			rw_core_heard(f->core, fx_handle(f, i / 2), f->now);
+		fx_check(f);
+	}
+	for (int at = 0; at < 200; at++) {
+		gasp(f, (uint32_t)at * 13 % COUNT);
+		fx_run(f, RW_CORE_TICK_MS);
+		fx_check(f);
+	}
+	assert_true(rw_core_ring_at(f->core, 0, &ring));
+	assert_int_equal(ring.presence[RW_OFFLINE], COUNT);
+	fx_free(f);
+}
+
+static void a_gasp_opens_the_breaker_twenty_five_seconds_before_silence_would(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 10);
+
+	f->hosts[3].beats = false;
+	gasp(f, 3);
+	fx_run(f, 5000 - RW_CORE_TICK_MS);
+	assert_int_not_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	assert_int_equal(fx_verdict(f, "d", "r0")->rule, RW_RULE_OFFLINE);
+	fx_check(f);
+	fx_free(f);
+}
+
+static void a_false_gasp_changes_no_verdict(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 10);
+
+	for (int i = 0; i < 20; i++) {
+		gasp(f, 3);
+		fx_run(f, 500);
+		rw_core_heard(f->core, fx_handle(f, 3), f->now); /* it answers the probe */
+		fx_run(f, 5000);
+		fx_check(f);
+	}
+	assert_int_equal(fx_verdict(f, "d", "r0")->failed, 0);
+	assert_int_not_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	assert_int_equal(fx_presence(f, 3), RW_ONLINE);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +552,18 @@ int main(void)
 		cmocka_unit_test(a_ring_change_moves_the_host_and_is_told),
 		cmocka_unit_test(hello_is_refused_for_a_ring_or_a_host_too_many),
 		cmocka_unit_test(a_ring_may_ask_for_its_own_heartbeats),
+		cmocka_unit_test(
+			a_host_that_gasps_is_probed_three_times_and_offline_after_five_seconds),
+		cmocka_unit_test(
+			a_byte_after_a_gasp_brings_the_host_back_with_its_ordinary_deadlines),
+		cmocka_unit_test(a_gasp_shortens_the_deadline_of_a_suspect_and_never_lengthens_it),
+		cmocka_unit_test(a_host_that_said_goodbye_and_gasps_is_not_excused_any_more),
+		cmocka_unit_test(a_gasp_of_a_host_in_any_other_presence_does_nothing),
+		cmocka_unit_test(one_gasp_of_a_host_in_five_seconds_acts),
+		cmocka_unit_test(a_stall_of_the_observer_extends_a_gasping_hosts_deadline),
+		cmocka_unit_test(gasps_among_suspects_leave_the_order_of_the_others_alone),
+		cmocka_unit_test(a_gasp_opens_the_breaker_twenty_five_seconds_before_silence_would),
+		cmocka_unit_test(a_false_gasp_changes_no_verdict),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

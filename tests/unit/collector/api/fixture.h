@@ -31,6 +31,7 @@
 
 #include "collector/api/api.h"
 #include "collector/hub.h"
+#include "collector/ingest/gasps.h"
 
 #define AX_UNUSED __attribute__((unused))
 
@@ -49,6 +50,7 @@ struct rw_hub {
 	struct rw_hub_stats stats;
 	struct rw_host_facts facts;
 	struct rw_ring_coverage coverage;
+	struct rw_gasps *gasps;
 };
 
 struct ax {
@@ -105,10 +107,21 @@ void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_f
 	*out = hub->facts;
 }
 
+void rw_hub_host_marks(struct rw_hub *hub, rw_host_handle host, struct rw_host_marks *out)
+{
+	(void)host;
+	*out = hub->facts.marks;
+}
+
 void rw_hub_ring_coverage(struct rw_hub *hub, uint32_t ring, struct rw_ring_coverage *out)
 {
 	(void)ring;
 	*out = hub->coverage;
+}
+
+struct rw_gasps *rw_hub_gasps(struct rw_hub *hub)
+{
+	return hub->gasps;
 }
 
 void rw_hub_stats(struct rw_hub *hub, struct rw_hub_stats *out)
@@ -261,6 +274,8 @@ AX_UNUSED static void ax_new_hub(struct ax *f)
 	assert_int_equal(pthread_cond_init(&hub->changed, NULL), 0);
 	hub->now = (struct rw_now){1000 * 1000, UINT64_C(1700000000000)};
 	hub->stats.ready = true;
+	hub->gasps = rw_gasps_new();
+	assert_non_null(hub->gasps);
 	assert_int_equal(rw_store_open(f->store, 0, &callbacks, &hub->store, error), 0);
 	assert_int_equal(rw_core_new(&policy, &sink, 10000, hub->now, &hub->core), 0);
 }
@@ -322,6 +337,7 @@ AX_UNUSED static int ax_teardown(void **state)
 	rw_api_stop(f->api);
 	rw_store_close(f->hub.store);
 	rw_core_free(f->hub.core);
+	rw_gasps_free(f->hub.gasps);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		char path[AX_PATH_BYTES];
 

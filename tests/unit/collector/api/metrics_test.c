@@ -87,6 +87,13 @@ static void test_figures_of_the_collector(void **state)
 	s->loop_lag_us_max = 1500;
 	s->store.last_commit_us = 250000;
 	s->started_wall_ms = UINT64_C(1700000000500);
+	struct rw_gasp_stats *gasps = rw_gasps_stats(f->hub.gasps);
+	gasps->listening = true;
+	gasps->limited_source = 11;
+	gasps->forged = 12;
+	gasps->acted = 13;
+	gasps->proved = 14;
+	gasps->hosts_armed = 15;
 	s->excerpts_received = 9;
 	s->store.excerpts_kept = 6;
 	s->store.excerpts_unmatched = 1;
@@ -102,6 +109,12 @@ static void test_figures_of_the_collector(void **state)
 	has_line(&reply, "ringwatch_loop_lag_seconds 0.0015");
 	has_line(&reply, "ringwatch_store_last_commit_seconds 0.25");
 	has_line(&reply, "ringwatch_start_time_seconds 1700000000.5");
+	has_line(&reply, "ringwatch_netconsole_listening 1");
+	has_line(&reply, "ringwatch_netconsole_datagrams_total{result=\"limited_source\"} 11");
+	has_line(&reply, "ringwatch_gasps_total{result=\"forged\"} 12");
+	has_line(&reply, "ringwatch_gasps_acted_total 13");
+	has_line(&reply, "ringwatch_netconsole_challenges_total{result=\"proved\"} 14");
+	has_line(&reply, "ringwatch_netconsole_hosts_armed 15");
 	has_line(&reply, "ringwatch_excerpts_received_total 9");
 	has_line(&reply, "ringwatch_excerpts_total{result=\"kept\"} 6");
 	has_line(&reply, "ringwatch_excerpts_total{result=\"no_event\"} 1");

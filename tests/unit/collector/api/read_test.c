@@ -112,10 +112,7 @@ static void test_a_host_with_its_facts_and_transitions(void **state)
 
 	pthread_mutex_lock(&f->hub.lock);
 	f->hub.facts = (struct rw_host_facts){
-		.known = true,
-		.memory_spool = true,
-		.spool_reason = "no space left on device",
-		.safe_start = true,
+		.marks = {true, true, true, "no space left on device"},
 		.netconsole = "none",
 		.kernel_release = "6.1.0-23-amd64",
 		.pending_events = UINT64_MAX,
@@ -147,8 +144,15 @@ static void test_a_host_with_its_facts_and_transitions(void **state)
 	assert_true(json_array_size(transitions) >= 1);
 	to = text_at(json_array_get(transitions, 0), "to");
 	assert_string_equal(to, "online");
-	/* The list's fields and twelve more. */
-	assert_int_equal(json_object_size(reply.json), 9 + 12);
+	/* The list's fields and ten more. */
+	assert_int_equal(json_object_size(reply.json), 11 + 10);
+	ax_release(&reply);
+	reply = ax_get(f, "/v1/hosts?limit=1");
+	const json_t *row = json_array_get(json_object_get(reply.json, "hosts"), 0);
+	assert_int_equal(json_object_size(row), 11);
+	assert_true(json_is_true(json_object_get(row, "safe_start")));
+	assert_string_equal(text_at(json_object_get(row, "spool"), "reason"),
+			    "no space left on device");
 	ax_release(&reply);
 	ax_expect(f, "GET", "/v1/hosts/nobody", NULL, 404, "unknown_host");
 }
@@ -341,6 +345,58 @@ static void test_an_event_is_named_as_evidence_names_it(void **state)
 
 	fill_events(f);
 	lists(f, "/v1/events?host=h1", "events", "event", "h1/ab000000000000000000000000000000/1");
+}
+
+/* ---- last gasps ----------------------------------------------------------------------- */
+
+static void test_gasps_are_listed_newest_first(void **state)
+{
+	struct ax *f = *state;
+
+	static const char text[] = "Kernel panic - \xff\x1b[31m";
+	const struct rw_gasp_heard last = {.source = "192.0.2.7:6665",
+					   .host = "h1",
+					   .kind = "panic",
+					   .text = text,
+					   .text_length = sizeof(text) - 1};
+	const struct rw_gasp_heard other = {.source = "[2001:db8::7]:6665",
+					    .host = "",
+					    .forged = true,
+					    .kind = "oops",
+					    .text = "Oops",
+					    .text_length = 4};
+
+	lists(f, "/v1/gasps", "gasps", "host", "");
+	pthread_mutex_lock(&f->hub.lock);
+	rw_gasps_add(f->hub.gasps, &last, UINT64_C(1721362140000));
+	rw_gasps_add(f->hub.gasps, &other, UINT64_C(1721362141000));
+	rw_gasps_stats(f->hub.gasps)->listening = true;
+	rw_gasps_stats(f->hub.gasps)->hosts_armed = 3;
+	pthread_mutex_unlock(&f->hub.lock);
+
+	struct ax_reply reply = ax_get(f, "/v1/gasps");
+	const json_t *list = json_object_get(reply.json, "gasps");
+	assert_int_equal(json_object_size(reply.json), 4);
+	assert_true(json_is_true(json_object_get(reply.json, "listening")));
+	assert_int_equal(json_integer_value(json_object_get(reply.json, "hosts_armed")), 3);
+	assert_int_equal(json_integer_value(json_object_get(reply.json, "hosts_proved")), 0);
+	assert_int_equal(json_array_size(list), 2);
+	const json_t *newest = json_array_get(list, 0);
+	const json_t *oldest = json_array_get(list, 1);
+	assert_int_equal(json_object_size(newest), 9);
+	assert_true(json_is_true(json_object_get(newest, "forged")));
+	assert_true(json_is_false(json_object_get(oldest, "forged")));
+	assert_string_equal(text_at(newest, "source"), "[2001:db8::7]:6665");
+	assert_string_equal(text_at(newest, "host"), "");
+	assert_true(json_is_false(json_object_get(newest, "verified")));
+	assert_string_equal(text_at(oldest, "host"), "h1");
+	assert_true(json_is_true(json_object_get(oldest, "verified")));
+	assert_string_equal(text_at(oldest, "kind"), "panic");
+	assert_string_equal(text_at(oldest, "text"), "Kernel panic - \\xff\x1b[31m");
+	assert_string_equal(text_at(oldest, "at"), "2024-07-19T04:09:00.000Z");
+	assert_string_equal(text_at(oldest, "last_at"), "2024-07-19T04:09:00.000Z");
+	assert_int_equal(json_integer_value(json_object_get(oldest, "count")), 1);
+	ax_release(&reply);
 }
 
 /* ---- rings and deployments ------------------------------------------------------------- */
@@ -548,6 +604,7 @@ int main(void)
 		CASE(test_events_of_a_deployment_are_those_since_its_exposure),
 		CASE(test_events_page),
 		CASE(test_an_event_is_named_as_evidence_names_it),
+		CASE(test_gasps_are_listed_newest_first),
 		CASE(test_rings_name_their_deployments),
 		CASE(test_many_deployments_hold_the_loop_in_pieces),
 		CASE(test_an_open_breaker_is_shown_in_its_own_ring),

@@ -310,21 +310,48 @@ static void test_a_host_speaks_of_its_goodbye_only_while_away(void **state)
 				  .presence = RW_PLANNED,
 				  .goodbye = RW_BYE_POWER_OFF,
 				  .back_by_wall_ms = UINT64_C(1721362140000)};
-	json_t *json = rw_render_host(&row);
+	struct rw_host_marks marks = {0};
+	json_t *json = rw_render_host(&row, &marks);
 
 	(void)state;
 	HAS_FIELDS(json, "host", "ring", "state", "since", "last_heard", "back_by", "boot_id",
-		   "boot_order", "goodbye");
+		   "boot_order", "goodbye", "safe_start", "spool");
 	text_is(json, "goodbye", NULL, "power_off");
 	text_is(json, "back_by", NULL, "2024-07-19T04:09:00.000Z");
 	json_decref(json);
 
 	row.presence = RW_ONLINE;
 	row.back_by_wall_ms = 0;
-	json = rw_render_host(&row);
+	json = rw_render_host(&row, &marks);
 	text_is(json, "goodbye", NULL, "");
 	text_is(json, "back_by", NULL, "");
 	json_decref(json);
+}
+
+static void test_a_host_says_where_it_keeps_its_events(void **state)
+{
+	static const struct {
+		struct rw_host_marks marks;
+		const char *spool, *reason;
+	} cases[] = {
+		{{.known = false}, "unknown", ""},
+		{{.known = true}, "disk", ""},
+		{{.known = true, .memory_spool = true, .spool_reason = "full"}, "memory", "full"},
+		{{.known = true, .safe_start = true}, "disk", ""},
+	};
+	const struct rw_host_row row = {.id = "h", .ring = "canary", .presence = RW_ONLINE};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *json = rw_render_host(&row, &cases[i].marks);
+
+		HAS_FIELDS(at(json, "spool", NULL), "state", "reason");
+		text_is(json, "spool", "state", cases[i].spool);
+		text_is(json, "spool", "reason", cases[i].reason);
+		assert_int_equal(json_is_true(at(json, "safe_start", NULL)),
+				 cases[i].marks.safe_start);
+		json_decref(json);
+	}
 }
 
 static void test_a_ring_shows_its_policy(void **state)
@@ -411,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_an_event_has_every_field),
 		cmocka_unit_test(test_an_event_without_stack_and_facts_has_empty_ones),
 		cmocka_unit_test(test_a_host_speaks_of_its_goodbye_only_while_away),
+		cmocka_unit_test(test_a_host_says_where_it_keeps_its_events),
 		cmocka_unit_test(test_a_ring_shows_its_policy),
 		cmocka_unit_test(test_shares_are_written_as_people_write_them),
 		cmocka_unit_test(test_an_error_is_one_clean_line),

@@ -67,6 +67,8 @@ static int set_up(void **state)
 	ring->step_count = 1;
 	ring->step_ppm[0] = RW_PPM;
 	ring->min_coverage_ppm = ring->min_exposed_ppm = RW_PPM;
+	ring->limits[RW_RULE_CRASHED].judged = true;
+	ring->crash_kinds = UINT32_MAX; /* whatever happens is a crash */
 	assert_int_equal(uv_loop_init(&f->loop), 0);
 	const struct rw_hub_config config = {
 		.policy = &f->policy, .hosts_max = 10, .store_path = f->path};
@@ -101,8 +103,10 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void push(struct fixture *f, uint64_t first, uint64_t last)
+static void push_kind(struct fixture *f, uint64_t first, uint64_t last, Ringwatch__V1__Kind kind)
 {
+	static uint8_t log[] = "a log";
+	bool is_excerpt = kind == RINGWATCH__V1__KIND__KIND_LOG_EXCERPT;
 	Ringwatch__V1__Event events[RW_EVENTS_PER_BATCH];
 	Ringwatch__V1__Event *list[RW_EVENTS_PER_BATCH];
 	Ringwatch__V1__EventBatch batch = RINGWATCH__V1__EVENT_BATCH__INIT;
@@ -111,11 +115,15 @@ static void push(struct fixture *f, uint64_t first, uint64_t last)
 		Ringwatch__V1__Event *e = &events[n - first];
 		ringwatch__v1__event__init(e);
 		e->sequence = n;
-		e->kind = RINGWATCH__V1__KIND__KIND_WARNING;
+		e->kind = kind;
+		e->about = is_excerpt ? 1 : 0;
+		e->log.data = log;
+		e->log.len = e->log_bytes = is_excerpt ? sizeof(log) : 0;
 		e->severity = RINGWATCH__V1__SEVERITY__SEVERITY_WARNING;
 		e->source = RINGWATCH__V1__SOURCE__SOURCE_LOG;
 		e->boot_id = (char *)(uintptr_t)boot;
 		e->boot_order = 1;
+		e->boot_ms = 5000; /* after whatever the test did before */
 		e->comm = e->symbol = e->module = e->detail = (char *)(uintptr_t) "";
 		e->signature = (char *)(uintptr_t) "warning:f+0x1";
 		e->count = 1;
@@ -129,6 +137,11 @@ static void push(struct fixture *f, uint64_t first, uint64_t last)
 	rw_hub_turn_begin(f->hub);
 	rw_events_take(&f->session, &batch);
 	rw_hub_turn_end(f->hub);
+}
+
+static void push(struct fixture *f, uint64_t first, uint64_t last)
+{
+	push_kind(f, first, last, RINGWATCH__V1__KIND__KIND_WARNING);
 }
 
 static uint64_t received(struct fixture *f)
@@ -206,12 +219,76 @@ static void test_a_new_session_may_begin_behind_it(void **state)
 	assert_int_equal(received(f), last + 128);
 }
 
+static void expose(struct fixture *f)
+{
+	struct rw_deployment_row row = {.ring_count = 1};
+
+	snprintf(row.id, sizeof(row.id), "d");
+	snprintf(row.component, sizeof(row.component), "c");
+	snprintf(row.version, sizeof(row.version), "1");
+	snprintf(row.rings[0], sizeof(row.rings[0]), "canary");
+	row.exposure = RW_EXPOSURE_FIXED;
+	struct rw_now now = rw_hub_turn_begin(f->hub);
+	assert_int_equal(rw_core_deploy_create(rw_hub_core(f->hub), &row, now).status, 0);
+	assert_int_equal(rw_core_deploy_start(rw_hub_core(f->hub), "d", "canary", 1, now).status,
+			 0);
+	rw_hub_turn_end(f->hub);
+}
+
+static uint64_t crashed(struct fixture *f)
+{
+	static struct rw_verdict verdict;
+
+	struct rw_now now = rw_hub_turn_begin(f->hub);
+	rw_core_verdict(rw_hub_core(f->hub), "d", "canary", RW_FOR_ADVANCE, now, &verdict);
+	rw_hub_turn_end(f->hub);
+	return verdict.crashed;
+}
+
+static void test_a_log_excerpt_is_no_happening(void **state)
+{
+	struct fixture *f = *state;
+
+	push(f, 1, 1);
+	expose(f);
+	push_kind(f, 2, 3, RINGWATCH__V1__KIND__KIND_LOG_EXCERPT);
+	assert_int_equal(received(f), 3); /* it is acknowledged like any */
+	assert_int_equal(f->ingest.pending_count, 2);
+	assert_int_equal(crashed(f), 0);
+	assert_int_equal(rw_hub_counters(f->hub)->events_received, 1);
+	assert_int_equal(rw_hub_counters(f->hub)->excerpts_received, 2);
+	push(f, 4, 4);
+	assert_int_equal(crashed(f), 1);
+}
+
+static void test_log_excerpts_leave_events_their_quota(void **state)
+{
+	struct fixture *f = *state;
+	struct rw_store_stats stats;
+
+	f->ingest.config.events_burst = 8;
+	push(f, 1, 1);
+	push_kind(f, 2, 21, RINGWATCH__V1__KIND__KIND_LOG_EXCERPT);
+	push(f, 22, 25);
+	assert_int_equal(received(f), 25);
+	assert_int_equal(rw_hub_counters(f->hub)->events_over_quota, 0);
+	assert_int_equal(rw_hub_wait_committed(f->hub, 25), 0);
+	rw_store_stats(rw_hub_store(f->hub), &stats);
+	assert_int_equal(stats.excerpts_kept, 1);
+	assert_int_equal(stats.excerpts_unmatched, 2); /* it has its log */
+	assert_int_equal(stats.excerpts_over_quota, 17);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_nothing_is_taken_behind_a_refused_batch,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_new_session_may_begin_behind_it, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_log_excerpt_is_no_happening, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_log_excerpts_leave_events_their_quota, set_up,
 						tear_down),
 	};
 
