@@ -27,7 +27,8 @@ const struct rw_command rw_commands[] = {
 	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON),
 	 .run = rw_status_run},
 	{.words = "rings",
-	 .summary = "Lists the rings of the policy with their hosts",
+	 .summary =
+		 "Lists the rings of the policy with their hosts; with --ring, what they can see",
 	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(RING),
 	 .run = rw_rings_run},
 	{.words = "hosts",
@@ -37,8 +38,15 @@ const struct rw_command rw_commands[] = {
 	{.words = "events",
 	 .summary = "Lists what kernels did, newest first",
 	 .allowed = LIST | RW_OPT(HOST) | RW_OPT(RING) | RW_OPT(KIND) | RW_OPT(SIGNATURE) |
-		    RW_OPT(DEPLOYMENT) | RW_OPT(SINCE) | RW_OPT(UNTIL),
+		    RW_OPT(DEPLOYMENT) | RW_OPT(SINCE) | RW_OPT(UNTIL) | RW_OPT(WIDE),
 	 .run = rw_events_run},
+	{.words = "event",
+	 .operand = "EVENT",
+	 .summary = "Shows one event with its facts, its stack and the kernel log around it",
+	 .more = "EVENT is HOST/SPOOL/SEQUENCE, as `events --wide` and a verdict's evidence name "
+		 "it.",
+	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON),
+	 .run = rw_event_show_run},
 	{.words = "deployments",
 	 .summary = "Lists deployments with the verdict of each of their rings",
 	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(DEPLOYMENT),

@@ -29,6 +29,7 @@ int rw_status_run(const struct rw_args *args);
 int rw_rings_run(const struct rw_args *args);
 int rw_hosts_run(const struct rw_args *args);
 int rw_events_run(const struct rw_args *args);
+int rw_event_show_run(const struct rw_args *args);
 int rw_deployments_run(const struct rw_args *args);
 int rw_audit_run(const struct rw_args *args);
 int rw_deploy_create_run(const struct rw_args *args);

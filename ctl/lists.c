@@ -6,16 +6,14 @@
 
 #include "ctl/client.h"
 #include "ctl/commands.h"
+#include "ctl/show.h"
 #include "ctl/table.h"
 #include "ctl/view.h"
 #include "lib/clock.h"
 
 enum { PAGE_MAX = 1000, LIMIT_DEFAULT = 100 };
 
-typedef bool print_fn(const json_t *answer);
-
-/* A question with one answer: asks, prints JSON or `print`s it, returns the exit status. */
-static int show_answer(const struct rw_args *args, const struct rw_path *path, print_fn *print)
+int rw_show_answer(const struct rw_args *args, const struct rw_path *path, rw_show_fn *print)
 {
 	char error[RW_CLIENT_ERROR_BYTES];
 	struct rw_client *client;
@@ -83,7 +81,7 @@ static int print_merged(const char *key, json_t *rows, const char *cursor)
 
 /* Asks page after page until --limit rows are there, then prints them. */
 static int show_pages(const struct rw_args *args, const struct rw_path *path, const char *key,
-		      print_fn *print_rows)
+		      rw_show_fn *print_rows)
 {
 	uint64_t limit = rw_args_number(args, RW_OPT_LIMIT, LIMIT_DEFAULT);
 	const char *begin = args->value[RW_OPT_CURSOR];
@@ -160,6 +158,23 @@ static bool finish(struct rw_listing *table, const char *indent, const char *non
 
 /* ---- rings ----------------------------------------------------------------- */
 
+/* Hosts whose sensors do less than they could. */
+static struct rw_view note_of_ring(const json_t *ring)
+{
+	uint64_t safe_start = rw_view_count(ring, "safe_start_hosts");
+	uint64_t memory = rw_view_count(ring, "memory_spool_hosts");
+	struct rw_view note = {""};
+	int used = 0;
+
+	if (safe_start > 0)
+		used = snprintf(note.text, sizeof(note.text), "%" PRIu64 " in safe start",
+				safe_start);
+	if (memory > 0)
+		snprintf(note.text + used, sizeof(note.text) - (size_t)used,
+			 "%s%" PRIu64 " with spool in memory", used > 0 ? ", " : "", memory);
+	return note;
+}
+
 /* A limit of -1 is not judged. */
 static void add_limit(struct rw_listing *table, const json_t *limits, const char *rule)
 {
@@ -172,9 +187,9 @@ static bool print_ring_rows(const json_t *rings, const char *indent)
 	static const struct rw_column columns[] = {
 		{"RING", false},   {"HOSTS", true},   {"ONLINE", true}, {"SUSPECT", true},
 		{"OFFLINE", true}, {"PLANNED", true}, {"ABSENT", true}, {"UNKNOWN", true},
-		{"BAKE", true},    {"LIMIT", true},   {"STEPS", false},
+		{"BAKE", true},    {"LIMIT", true},   {"STEPS", false}, {"NOTE", false},
 	};
-	struct rw_listing *table = rw_listing_new(columns, 11);
+	struct rw_listing *table = rw_listing_new(columns, 12);
 
 	if (table == NULL)
 		return false;
@@ -199,6 +214,7 @@ static bool print_ring_rows(const json_t *rings, const char *indent)
 		rw_listing_add(table, rw_view_seconds(rw_view_count(ring, "bake_seconds")).text);
 		add_limit(table, json_object_get(ring, "limits"), "failed");
 		rw_listing_add(table, shares.text);
+		rw_listing_add_styled(table, note_of_ring(ring).text, RW_CAREFUL);
 	}
 	return finish(table, indent, "the policy has no ring");
 }
@@ -208,13 +224,36 @@ static bool print_rings(const json_t *answer)
 	return print_ring_rows(json_object_get(answer, "rings"), "");
 }
 
+/* How many hosts see each kind of event, and by what. */
+static bool print_ring_coverage(const json_t *coverage)
+{
+	static const struct rw_column columns[] = {
+		{"KIND", false}, {"BPF", true}, {"LOG ONLY", true}, {"BLIND", true}};
+	struct rw_listing *table = rw_listing_new(columns, 4);
+
+	if (table == NULL)
+		return false;
+	for (size_t i = 0; i < json_array_size(coverage); i++) {
+		const json_t *row = json_array_get(coverage, i);
+		rw_listing_add(table, rw_view_text(row, "kind"));
+		add_count(table, rw_view_count(row, "hosts_bpf"), RW_PLAIN);
+		add_count(table, rw_view_count(row, "hosts_log"), RW_PLAIN);
+		add_count(table, rw_view_count(row, "hosts_blind"), RW_BAD);
+	}
+	return finish(table, "  ", "no host was heard since the collector started");
+}
+
 static bool print_one_ring(const json_t *ring)
 {
 	json_t *rings = json_pack("[O]", ring);
 	bool printed = rings != NULL && print_ring_rows(rings, "");
 
 	json_decref(rings);
-	return printed;
+	if (!printed)
+		return false;
+	printf("\nCoverage, of the %" PRIu64 " hosts heard since the collector started\n",
+	       rw_view_count(ring, "heard_hosts"));
+	return print_ring_coverage(json_object_get(ring, "coverage"));
 }
 
 int rw_rings_run(const struct rw_args *args)
@@ -222,19 +261,33 @@ int rw_rings_run(const struct rw_args *args)
 	struct rw_path path = rw_path_of("/v1/rings");
 
 	if (!rw_args_has(args, RW_OPT_RING))
-		return show_answer(args, &path, print_rings);
+		return rw_show_answer(args, &path, print_rings);
 	rw_path_part(&path, args->value[RW_OPT_RING]);
-	return show_answer(args, &path, print_one_ring);
+	return rw_show_answer(args, &path, print_one_ring);
 }
 
 /* ---- hosts ----------------------------------------------------------------- */
 
+/* What its sensor cannot do as it should. */
+static struct rw_view note_of_host(const json_t *host)
+{
+	bool safe_start = json_is_true(json_object_get(host, "safe_start"));
+	const json_t *spool = json_object_get(host, "spool");
+	bool memory = strcmp(rw_view_text(spool, "state"), "memory") == 0;
+	struct rw_view note = {""};
+
+	snprintf(note.text, sizeof(note.text), "%s%s%s%s", safe_start ? "safe start" : "",
+		 safe_start && memory ? ", " : "", memory ? "spool in memory: " : "",
+		 memory ? rw_view_text(spool, "reason") : "");
+	return note;
+}
+
 static bool print_hosts(const json_t *rows)
 {
-	static const struct rw_column columns[] = {{"HOST", false},       {"RING", false},
-						   {"STATE", false},      {"SINCE", false},
-						   {"LAST HEARD", false}, {"BACK BY", false}};
-	struct rw_listing *table = rw_listing_new(columns, 6);
+	static const struct rw_column columns[] = {
+		{"HOST", false},       {"RING", false},    {"STATE", false}, {"SINCE", false},
+		{"LAST HEARD", false}, {"BACK BY", false}, {"NOTE", false}};
+	struct rw_listing *table = rw_listing_new(columns, 7);
 
 	if (table == NULL)
 		return false;
@@ -247,6 +300,7 @@ static bool print_hosts(const json_t *rows)
 		add_time(table, row, "since");
 		add_time(table, row, "last_heard");
 		add_time(table, row, "back_by");
+		rw_listing_add_styled(table, note_of_host(row).text, RW_CAREFUL);
 	}
 	return finish(table, "", "no host");
 }
@@ -258,6 +312,7 @@ static void print_facts(const json_t *host)
 		{"kernel_release", "kernel"},
 		{"architecture", "architecture"},
 		{"boot_id", "boot"},
+		{"netconsole", "netconsole"},
 	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -270,6 +325,9 @@ static void print_facts(const json_t *host)
 		       json_is_true(json_object_get(host, "connected")) ? "connected"
 									: "not connected",
 		       rw_view_count(host, "pending_events"), rw_view_count(host, "lost_events"));
+	if (json_is_true(json_object_get(host, "safe_start")))
+		printf("  %-12s  BPF is off: the host died twice soon after it was attached\n",
+		       "safe start");
 }
 
 static bool print_coverage(const json_t *coverage)
@@ -331,7 +389,7 @@ int rw_hosts_run(const struct rw_args *args)
 
 	if (rw_args_has(args, RW_OPT_HOST)) {
 		rw_path_part(&path, args->value[RW_OPT_HOST]);
-		return show_answer(args, &path, print_one_host);
+		return rw_show_answer(args, &path, print_one_host);
 	}
 	rw_path_query(&path, "ring", args->value[RW_OPT_RING]);
 	rw_path_query(&path, "state", args->value[RW_OPT_STATE]);
@@ -339,6 +397,49 @@ int rw_hosts_run(const struct rw_args *args)
 }
 
 /* ---- events ---------------------------------------------------------------- */
+
+/* "type=page_fault address=0x8" */
+static struct rw_view facts_of(const json_t *event)
+{
+	struct rw_view facts = {""};
+	size_t used = 0;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(json_object_get(event, "facts"), key, value)
+	{
+		const char *text = json_string_value(value);
+		if (text != NULL && used < sizeof(facts.text))
+			used += (size_t)snprintf(facts.text + used, sizeof(facts.text) - used,
+						 "%s%s=%s", used == 0 ? "" : " ", key, text);
+	}
+	return facts;
+}
+
+/* What `event` takes, and what else is known. */
+static bool print_wide_events(const json_t *rows)
+{
+	static const struct rw_column columns[] = {
+		{"AT", false},        {"KIND", false},  {"COUNT", true}, {"TASK", false},
+		{"SIGNATURE", false}, {"FACTS", false}, {"LOG", false},  {"EVENT", false}};
+	struct rw_listing *table = rw_listing_new(columns, 8);
+
+	if (table == NULL)
+		return false;
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		bool has_log = json_is_true(json_object_get(row, "has_log"));
+		add_time(table, row, "at");
+		rw_listing_add(table, rw_view_text(row, "kind"));
+		add_count(table, rw_view_count(row, "count"), RW_PLAIN);
+		rw_listing_add(table, rw_view_text(row, "comm"));
+		rw_listing_add(table, rw_view_text(row, "signature"));
+		rw_listing_add(table, facts_of(row).text);
+		rw_listing_add(table, has_log ? "yes" : "");
+		rw_listing_add_styled(table, rw_view_text(row, "event"), RW_BOLD);
+	}
+	return finish(table, "", "no event");
+}
 
 static bool print_events(const json_t *rows)
 {
@@ -398,7 +499,8 @@ int rw_events_run(const struct rw_args *args)
 		rw_path_query(&path, filters[i].key, args->value[filters[i].option]);
 	rw_path_query(&path, "since", point_in_time(args->value[RW_OPT_SINCE], since));
 	rw_path_query(&path, "until", point_in_time(args->value[RW_OPT_UNTIL], until));
-	return show_pages(args, &path, "events", print_events);
+	return show_pages(args, &path, "events",
+			  rw_args_has(args, RW_OPT_WIDE) ? print_wide_events : print_events);
 }
 
 /* ---- deployments ----------------------------------------------------------- */
@@ -479,9 +581,9 @@ int rw_deployments_run(const struct rw_args *args)
 	struct rw_path path = rw_path_of("/v1/deployments");
 
 	if (!rw_args_has(args, RW_OPT_DEPLOYMENT))
-		return show_answer(args, &path, print_deployments);
+		return rw_show_answer(args, &path, print_deployments);
 	rw_path_part(&path, args->value[RW_OPT_DEPLOYMENT]);
-	return show_answer(args, &path, print_one_deployment);
+	return rw_show_answer(args, &path, print_one_deployment);
 }
 
 /* ---- audit ----------------------------------------------------------------- */

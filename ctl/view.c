@@ -2,6 +2,7 @@
 #include "ctl/view.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/text.h"
@@ -88,4 +89,21 @@ struct rw_view rw_view_words(const json_t *array)
 				       strlen(word));
 	}
 	return view;
+}
+
+bool rw_view_print_lines(FILE *to, const char *text, const char *indent)
+{
+	size_t size = 4 * strlen(text) + 1;
+	char *safe = malloc(size);
+
+	if (safe == NULL)
+		return false;
+	while (*text != '\0') {
+		size_t length = strcspn(text, "\n");
+		rw_text_escape(safe, size, text, length);
+		fprintf(to, "%s%s\n", indent, safe);
+		text += length + (text[length] == '\n');
+	}
+	free(safe);
+	return true;
 }

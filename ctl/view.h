@@ -8,7 +8,9 @@
 #define RINGWATCH_CTL_VIEW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lib/units.h"
 
@@ -31,5 +33,7 @@ struct rw_view rw_view_seconds(uint64_t seconds);
 struct rw_view rw_view_words(const json_t *array);
 /* One foreign text, escaped for a terminal. */
 struct rw_view rw_view_safe(const char *text);
+/* A foreign text of many lines, each escaped and behind `indent`. false: no memory. */
+bool rw_view_print_lines(FILE *to, const char *text, const char *indent);
 
 #endif

@@ -176,6 +176,22 @@ static void help_needs_nothing_else(void **state)
 	assert_true(rw_args_has(&args, RW_OPT_HELP));
 }
 
+static void a_command_takes_its_one_word_behind_it(void **state)
+{
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	assert_int_equal(parse("event --json web-1/aa/7 --url http://c", &args, error), 0);
+	assert_string_equal(args.command->words, "event");
+	assert_string_equal(args.operand, "web-1/aa/7");
+	assert_int_equal(parse("events --wide", &args, error), 0);
+	assert_null(args.operand);
+	check_refused("event", "EVENT is missing; see `ringwatch event --help`");
+	check_refused("event a b", "unknown command 'event b'; `ringwatch --help` lists them");
+	check_refused("event a --wide", "`ringwatch event` takes no --wide");
+}
+
 static void every_command_can_be_reached_and_explained(void **state)
 {
 	(void)state;
@@ -206,6 +222,7 @@ int main(void)
 		cmocka_unit_test(a_token_is_no_option_and_is_not_repeated),
 		cmocka_unit_test(wrong_values_say_what_is_expected),
 		cmocka_unit_test(help_needs_nothing_else),
+		cmocka_unit_test(a_command_takes_its_one_word_behind_it),
 		cmocka_unit_test(every_command_can_be_reached_and_explained),
 	};
 
