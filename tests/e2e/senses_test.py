@@ -117,6 +117,14 @@ def main():
                 equal(row["comm"], "ringwatch-hog", "task")
             group.remove()
 
+        with tap.case("`events --wide` names it, and `event` shows its facts"):
+            wide = site.command("events", "--wide", "--kind", "oom_kill", url=True).stdout
+            assert row["event"] in wide and "scope=cgroup" in wide, wide
+            text = site.command("event", row["event"], url=True).stdout
+            assert "scope         cgroup" in text, text
+            answer = site.command("event", "h1/nothing", url=True, check=False)
+            equal(answer.returncode, 2, "exit of a name that cannot be one")
+
         with tap.case("a task and a cgroup that are named like an oops make none"):
             group = Group("BUG: kernel NULL pointer dereference, address: 0")
             pid = group.overflow("Oops: 0002 [#1]")

@@ -5,7 +5,8 @@
 One machine a kernel goes through all cases that it survives, and through those
 that end a boot. Both kernels run at the same time, each against a collector of
 its own. `--core` leaves out the slower cases; `--kernel 6.1` runs one kernel.
-The consoles are kept under BUILD/vm/logs.
+A table at the end tells what was seen through which hook. It and the consoles
+are kept under BUILD/vm/logs.
 """
 
 import argparse
@@ -18,10 +19,11 @@ import sys
 import threading
 import time
 
+from gasp import run_gasps
 from machine import BUILD, KERNELS, Machine, machine_files
-from senses import Senses
+from senses import Senses, replay_files
 
-from harness import Site, Tap, equal, wait_until
+from harness import Site, Tap, Timeout, equal, wait_until
 
 # Emulated machines share two cores: generous, but a dead one is still found.
 TIMING = {"heartbeat_every": "1s", "suspect_after": "8s", "offline_after": "20s"}
@@ -44,9 +46,10 @@ class Cases(Senses):
         self.host = "vm-" + kernel.replace(".", "-")
         self.ring = ring_of(kernel)
         self.deployment = "change-" + kernel.replace(".", "-")
-        self.machine = Machine(self.host, kernel, folder, machine_files(site, self.host, ring=self.ring, options=OPTIONS),
-                               cpus=2)
+        files = machine_files(site, self.host, ring=self.ring, options=OPTIONS)
+        self.machine = Machine(self.host, kernel, folder, files | replay_files(), cpus=2)
         self.marks = 0
+        self.seen, self.table = set(), []
         tap.on_failure.append(self.tell)
 
     def tell(self):
@@ -56,8 +59,25 @@ class Cases(Senses):
             told += [f"sensor: {line}" for line in log.splitlines()]
         return told
 
+    @contextlib.contextmanager
     def case(self, name):
-        return self.tap.case(f"{self.kernel}: {name}")
+        with self.tap.case(f"{self.kernel}: {name}"):
+            yield
+        with contextlib.suppress(Timeout):
+            self.add_to_table(name)
+
+    def add_to_table(self, case):
+        """What this case made the sensor see, and through which hook."""
+        about = self.about()
+        hooks = {row["kind"]: row["hook"] for row in about.get("coverage", [])}
+        rows = self.site.pages(f"/v1/events?host={self.host}", "events")
+        new = [row for row in rows if row["event"] not in self.seen and not row["symbol"].startswith("rw_mark_")
+               and row["kind"] != "log_excerpt"]
+        self.seen |= {row["event"] for row in rows}
+        for row in sorted({(row["kind"], row["source"]) for row in new}):
+            kind, source = row
+            hook = hooks.get(kind, "") if source.startswith("bpf") else {"log": "kernel log"}.get(source, source)
+            self.table.append((case, self.kernel, kind, source, hook))
 
     # ---- what the collector says ----
 
@@ -303,6 +323,8 @@ class Cases(Senses):
             if not core:
                 self.ends()
                 self.safe_start()
+                self.full_disk()
+                self.replays()
                 self.log_only()
                 self.kprobes()
                 self.refuses_signatures()
@@ -337,15 +359,30 @@ def ring_of(kernel):
     return "k" + kernel.replace(".", "-")
 
 
-def run_kernel(kernel, core, folder, out):
+def run_kernel(kernel, core, folder, out, tables):
     """One kernel's cases against a collector of their own; how many failed."""
     tap = Tap(out)
     with tap.case(f"{kernel}: the cases run to their end"), \
             Site(tap, rings={ring_of(kernel): {"bake": "1h"}}, timing=TIMING) as site:
         site.start_collector(quotas={"events_burst": 1000, "events_per_second": 100,
                                      "sessions_max": 100, "hosts_max": 100})
-        Cases(kernel, site, tap, folder).run(core)
+        cases = Cases(kernel, site, tap, folder)
+        try:
+            cases.run(core)
+        finally:
+            tables.extend(cases.table)
     return tap.failures
+
+
+def print_table(rows, path):
+    """Case by case: on which kernel what was seen, and through which hook. Also kept in a file."""
+    rows = [("case", "kernel", "seen", "by", "hook"), *sorted(set(rows))]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    with open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            line = "  ".join([cell.ljust(width) for cell, width in zip(row, widths)] + [row[4]]).rstrip()
+            file.write(line + "\n")
+            print(f"# {line}")
 
 
 def main():
@@ -359,10 +396,15 @@ def main():
 
     # A stop from outside takes the machines along.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    out = Lines(sys.stdout)
+    out, tables = Lines(sys.stdout), []
     with concurrent.futures.ThreadPoolExecutor(len(kernels)) as pool:
-        failures = list(pool.map(lambda kernel: run_kernel(kernel, args.core, folder, out), kernels))
+        failures = list(pool.map(lambda kernel: run_kernel(kernel, args.core, folder, out, tables), kernels))
+    if not args.core and args.kernel == "all":
+        tap = Tap(out)
+        run_gasps(tap, folder)
+        failures.append(tap.failures)
     print(f"1..{out.number}")
+    print_table(tables, os.path.join(folder, "table.txt"))
     sys.exit(1 if any(failures) else 0)
 
 

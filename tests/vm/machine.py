@@ -140,11 +140,11 @@ def kernel_folder(version):
         return folder, file.read().strip()
 
 
-def driver_files(version):
+def driver_files(version, drivers=DRIVERS):
     """Paths of the drivers and what they need, in loading order."""
     folder, release = kernel_folder(version)
     files = []
-    for driver in DRIVERS:
+    for driver in drivers:
         done = subprocess.run(["modprobe", "--show-depends", "-d", folder, "-S", release, driver],
                               text=True, capture_output=True, check=False, env=SBIN)
         if done.returncode != 0:
@@ -154,6 +154,26 @@ def driver_files(version):
             if words and words[0] == "insmod" and words[1] not in files:
                 files.append(words[1])
     return files
+
+
+def unpacked(path):
+    with (lzma.open(path) if path.endswith(".xz") else open(path, "rb")) as file:
+        return file.read()
+
+
+def loadable_modules(version, drivers):
+    """An archive with these modules where modprobe looks for them, and a modprobe."""
+    _, release = kernel_folder(version)
+    archive, before = Archive(), []
+    lines = []
+    for path in driver_files(version, drivers):
+        name = os.path.basename(path).removesuffix(".xz")
+        archive.add(f"lib/modules/{release}/{name}", unpacked(path))
+        lines.append(f"{name}: {' '.join(reversed(before))}".rstrip())
+        before.append(name)
+    archive.add(f"lib/modules/{release}/modules.dep", "\n".join(lines) + "\n")
+    archive.add("sbin/modprobe", "#!/bin/sh\nexec /bin/busybox modprobe \"$@\"\n", 0o755)
+    return archive
 
 
 def identity(path):
@@ -191,8 +211,7 @@ def make_base_initramfs(version, sensor, crash, path):
         # Unpacked: insmod would first hand the compressed file to the kernel, which refuses it and says so.
         name = os.path.basename(file).removesuffix(".xz")
         order.append(name)
-        with (lzma.open(file) if file.endswith(".xz") else open(file, "rb")) as data:
-            archive.add(f"modules/{name}", data.read())
+        archive.add(f"modules/{name}", unpacked(file))
     archive.add("modules/order", "\n".join(order) + "\n")
     for name in sorted(os.listdir(crash)):
         if name.endswith(".ko"):
@@ -375,13 +394,14 @@ class Machine:
         return self.wait_boot()
 
 
-def machine_files(site, host, ring="canary", options=""):
-    """Keys and configuration of a sensor whose collector is `site`'s, as a Machine takes them."""
+def machine_files(site, host, ring="canary", options="", **changes):
+    """Keys and configuration of a sensor whose collector is `site`'s, as a Machine takes them;
+    keyword arguments replace keys of its configuration."""
     site.sensor_config(host, ring)
     config = site.sensor_config(
         host, ring, collectors=[f"10.0.2.2:{site.sensors_port}"], state_dir="/state/ringwatch",
         tls={"certificate": "/etc/ringwatch/host.pem", "key": "/etc/ringwatch/host.key",
-             "ca": "/etc/ringwatch/ca.pem", "crl": "none"})
+             "ca": "/etc/ringwatch/ca.pem", "crl": "none"}, **changes)
     files = {"etc/ringwatch/options": options + "\n"}
     for name, path in (("sensor.yaml", config), ("host.pem", site.path("pki", f"host-{host}.pem")),
                        ("host.key", site.path("pki", f"host-{host}.key")),

@@ -4,6 +4,7 @@ of memory, refusing modules for each cause, storms, and each way to end a boot.
 
 Cases of cases.py's machines; a class of its own so that each file stays one theme."""
 
+import os
 import re
 
 from harness import equal, wait_until
@@ -17,9 +18,26 @@ ERRORS = (("d", "divide error", "divide_error", "rw_divide"),
 CAUSES = (("rw_garbage.ko", "no module at all", "bad_format", -8),
           ("rw_vermagic.ko", "a module for another kernel", "version_magic", -8),
           ("rw_initfail.ko", "a module whose init fails", "init_failed", -5),
+          ("rw_unknown.ko", "a module that needs a symbol which nobody has", "unknown_symbol", -2),
           ("rw_parameter.ko count=3", "a parameter that the module refuses", "bad_parameter", -22))
 
 EAT_ALL = "tail /dev/zero"
+
+# What software emulation cannot make is replayed from the logs of real machines: the text,
+# the kind that it must become and the start of its signature.
+TEXTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "oops")
+REPLAYED = (("x86_64-6.17-hard-lockup", "hard_lockup", "hard_lockup:"),
+            ("x86_64-6.17-mce-local", "machine_check", "machine_check:bank3:"))
+
+
+def replay_files():
+    """Real logs as records of /dev/kmsg, in the machine's /replay."""
+    files = {}
+    for text, _, _ in REPLAYED:
+        with open(os.path.join(TEXTS, text + ".txt"), encoding="utf-8") as file:
+            lines = [re.sub(r"^\[ *[0-9.]+\] ?", "", line) for line in file.read().splitlines()[1:]]
+        files[f"replay/{text}"] = "".join(f"0,{number},1000000,-;{line}\n" for number, line in enumerate(lines))
+    return files
 
 
 class Senses:
@@ -48,8 +66,10 @@ class Senses:
                 event = self.events("oops")[0]["event"]
                 return self.site.get(f"/v1/events/{event}")["log"]
             text = wait_until("the excerpt", log, 20)
+            shown = self.site.command("event", self.events("oops")[0]["event"], url=True).stdout
             for words in ("rw_divide_elsewhere+0x", "Call Trace:", "divide error"):
                 assert words in text, text[-1500:]
+                assert words in shown, shown[-1500:]
 
     def causes(self):
         for file, name, cause, error in CAUSES:
@@ -125,6 +145,34 @@ class Senses:
             equal(sum(row["count"] for row in rows), count, "warnings told")
             assert len(rows) < 20, f"{len(rows)} events"
             self.machine.run("dmesg -n 7")
+
+    def full_disk(self):
+        def spool_in(state):
+            wait_until(f"the spool in {state}", lambda: self.about()["spool"]["state"] == state, 30)
+
+        with self.case("a full state disk: the event is told all the same, and the host says why"):
+            self.machine.run("dd if=/dev/zero of=/state/full bs=64k 2>/dev/null; "
+                             "dd if=/dev/zero of=/state/fuller bs=1 count=65536 2>/dev/null", check=False)
+            before = self.events("warning")
+            self.machine.crash("rw_warn", "w")
+            self.wait_events("warning", len(before) + 1)
+            spool_in("memory")
+            assert self.about()["spool"]["reason"], self.about()["spool"]
+        with self.case("room again: what is seen is kept on disk again"):
+            self.machine.run("rm /state/full /state/fuller")
+            self.settle()
+            spool_in("disk")
+
+    def replays(self):
+        with self.case("hard lockup and machine check, replayed from real machines' logs"):
+            self.machine.run("mkfifo /run/replay; (sleep 3600 <>/run/replay >/dev/null 2>&1 &)", check=False)
+            self.restart_sensor("--no-bpf --kmsg /run/replay")
+            for text, kind, signature in REPLAYED:
+                self.machine.run(f"cat /replay/{text} >/run/replay")
+                row = self.wait_events(kind, 1)[0]
+                assert row["signature"].startswith(signature), row
+                equal(row["source"], "log", "source")
+            self.restart_sensor()
 
     def nothing_unexplained(self):
         with self.case("all that the kernel counted is explained by an event"):

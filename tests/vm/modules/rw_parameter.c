@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Takes a parameter, and refuses every value of it. */
+/* Takes a parameter, and refuses every value of it. Exports what rw_unknown needs. */
 #include <linux/module.h>
+
+int rw_parameter_needed(void);
+int rw_parameter_needed(void)
+{
+	return 0;
+}
+EXPORT_SYMBOL_GPL(rw_parameter_needed);
 
 static int refuse(const char *value, const struct kernel_param *parameter)
 {

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last gasp: a kernel's own datagrams tell of its death before its silence could.
+
+Two machines, one of each kernel, whose datagrams come from one address (QEMU's user-mode
+network translates it), so that only the port tells them apart."""
+
+import re
+import time
+
+from machine import KERNELS, Machine, loadable_modules, machine_files
+
+from harness import Site, equal, wait_until
+
+# The defaults: what a host has that says nothing.
+TIMING = {"heartbeat_every": "5s", "suspect_after": "12s", "offline_after": "30s"}
+
+
+class Gasps:
+    def __init__(self, site, tap, folder):
+        self.site, self.tap = site, tap
+        self.collector = site.start_collector(listen={
+            "sensors": "127.0.0.1:0", "http": "127.0.0.1:0", "netconsole": "127.0.0.1:0"})
+        port = self.collector.wait_for(r"event=listening what=netconsole addr=\S+:(\d+)")[1]
+        self.machines = {}
+        for kernel in KERNELS:
+            host = "gasp-" + kernel.replace(".", "-")
+            files = machine_files(site, host, ring=host, netconsole=f"10.0.2.2:{port}")
+            # no panic=1: it stays dead, as a host that hangs in its panic does
+            self.machines[host] = Machine(host, kernel, folder, files, append="panic=0",
+                                          archive=loadable_modules(kernel, ("configfs", "netconsole")))
+        tap.on_failure.append(self.tell)
+
+    def tell(self):
+        return [f"{host}: {line}" for host, machine in self.machines.items()
+                for line in machine.console_text().splitlines()[-8:]]
+
+    def about(self, host):
+        return self.site.get(f"/v1/hosts/{host}")
+
+    def presences(self, host):
+        """(from, to) of what the collector logged of it."""
+        return re.findall(rf"event=presence host={host} \S+ from=(\w+) to=(\w+)", "\n".join(self.collector.lines()))
+
+    def gasps(self, verified):
+        return [row for row in self.site.get("/v1/gasps")["gasps"] if row["verified"] == verified]
+
+    def proves(self):
+        with self.tap.case("netconsole: two machines behind one address prove which port is whose"):
+            for machine in self.machines.values():
+                machine.start()
+            for host in self.machines:
+                wait_until(f"{host} to be proved",
+                           lambda host=host: self.collector.find(rf"event=netconsole_proved host={host} "), 120)
+                assert self.about(host)["netconsole"].startswith("armed"), self.about(host)["netconsole"]
+            sources = {self.collector.find(rf"event=netconsole_proved host={host} source=(\S+)")[1]
+                       for host in self.machines}
+            equal(len(sources), len(self.machines), "sources")
+            equal(len({source.rsplit(":", 1)[0] for source in sources}), 1, "addresses")
+
+    def forges(self):
+        with self.tap.case("netconsole: a panic that user space wrote is shown, and not believed"):
+            host = next(iter(self.machines))
+            self.machines[host].run("echo '<0>Kernel panic - not syncing: forged' >/dev/kmsg")
+            row = wait_until("the gasp", lambda: self.gasps(False), 20)[0]
+            assert "forged" in row["text"], row
+            equal(self.gasps(True), [], "verified")
+            assert ("online", "suspect") not in self.presences(host), self.presences(host)
+
+    def dies(self, host, others):
+        with self.tap.case(f"netconsole: {host} panics: its last words make it offline, and the verdict abort"):
+            self.site.deploy(f"change-{host}", host)
+            # a host counts from when it was heard once after its exposure
+            wait_until("a heartbeat", lambda: self.site.verdict(f"change-{host}", host)["failed"]["hosts"] == 1, 60)
+            self.machines[host].send("echo c >/proc/sysrq-trigger")
+            begun = time.monotonic()
+            wait_until("the gasp", lambda: [row for row in self.gasps(True) if row["host"] == host], 60)
+            wait_until("abort", lambda: self.site.verdict(f"change-{host}", host)["verdict"] == "abort", 60)
+            self.tap.say(f"# {host}: from the command to panic until abort {time.monotonic() - begun:.1f} s")
+            equal(self.presences(host)[-2:], [("online", "suspect"), ("suspect", "offline")], "presences")
+            for other in others:
+                equal(self.about(other)["state"], "online", other)
+
+    def run(self):
+        try:
+            self.proves()
+            self.forges()
+            left = list(self.machines)
+            while left:
+                host = left.pop(0)
+                self.dies(host, left)
+        finally:
+            for machine in self.machines.values():
+                machine.stop()
+
+
+def rings():
+    return {"gasp-" + kernel.replace(".", "-"): {"bake": "1h"} for kernel in KERNELS}
+
+
+def run_gasps(tap, folder):
+    with tap.case("netconsole: the cases run to their end"), Site(tap, rings=rings(), timing=TIMING) as site:
+        Gasps(site, tap, folder).run()
