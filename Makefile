@@ -214,9 +214,11 @@ FUZZ_CFLAGS := -std=c17 -D_GNU_SOURCE -I. -I$(BUILD)/gen -g -O1 -fno-omit-frame-
 FUZZ_ROOMS := $(ROOMS_lib) $(ROOMS_proto) $(ROOMS_events)
 FUZZ_EXTRA_spool := sensor/spool.c sensor/evict.c sensor/pack.c
 FUZZ_EXTRA_pstore := sensor/dump.c sensor/crashes.c
+FUZZ_EXTRA_netconsole := collector/ingest/netconsole_line.c collector/ingest/gasp_bindings.c
 
 $(BUILD)/fuzz/spool_fuzz: $(FUZZ_EXTRA_spool)
 $(BUILD)/fuzz/pstore_fuzz: $(FUZZ_EXTRA_pstore)
+$(BUILD)/fuzz/netconsole_fuzz: $(FUZZ_EXTRA_netconsole)
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
 	@mkdir -p $(@D)
 	$(say) FUZZ $<
@@ -292,7 +294,7 @@ install: all
 	for page in docs/man/*; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
 	done
-	for file in deploy/collector.yaml deploy/policy.yaml deploy/sensor.yaml; do \
+	for file in deploy/collector.yaml deploy/policy.yaml deploy/sensor.yaml deploy/systemd/ringwatch-sensor-netconsole.conf; do \
 		install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/doc/ringwatch/examples/$${file##*/} || exit 1; \
 	done
 

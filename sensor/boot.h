@@ -16,7 +16,7 @@
 #include "lib/events/event.h"
 
 enum {
-	RW_BOOT_ALIVE_EVERY_MS = 30000,
+	RW_BOOT_ALIVE_EVERY_MS = 60000,
 	RW_BOOT_ALIVE_WATCHFUL_MS = 5000, /* for a while after a panic or an oops: then the end
 					     of the boot may be near, and how near is asked */
 	RW_BOOT_WATCHFUL_FOR_MS = 60000,

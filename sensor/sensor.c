@@ -377,9 +377,9 @@ static uint64_t turn(struct rw_sensor *s)
 	if (t.boot_ms >= s->next_counters_ms) {
 		s->next_counters_ms =
 			rw_counters_run(s->counters, s->events, t.boot_ms, on_unexplained, s);
+		report_lost(s, t.boot_ms); /* asks the kernel about each program */
 		rw_sensor_notify("WATCHDOG=1");
 	}
-	report_lost(s, t.boot_ms);
 	bool moved = s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) &&
 		     t.boot_ms < s->busy_until_ms &&
 		     s->state.log_sequence != rw_events_log_position(s->events);
