@@ -20,6 +20,7 @@ import threading
 import time
 
 from gasp import run_gasps
+from hardware import Hardware, hardware_files
 from machine import BUILD, KERNELS, Machine, machine_files
 from senses import Senses, replay_files
 
@@ -40,14 +41,15 @@ OOPSES = {"NULL dereference": ("rw_null", "rw_crash_null"),
           "BUG": ("rw_bug", "rw_crash_bug")}
 
 
-class Cases(Senses):
+class Cases(Senses, Hardware):
     def __init__(self, kernel, site, tap, folder):
         self.kernel, self.site, self.tap = kernel, site, tap
         self.host = "vm-" + kernel.replace(".", "-")
         self.ring = ring_of(kernel)
         self.deployment = "change-" + kernel.replace(".", "-")
         files = machine_files(site, self.host, ring=self.ring, options=OPTIONS)
-        self.machine = Machine(self.host, kernel, folder, files | replay_files(), cpus=2)
+        self.machine = Machine(self.host, kernel, folder, files | replay_files() | hardware_files(kernel),
+                               cpus=2)
         self.marks = 0
         self.seen, self.table = set(), []
         tap.on_failure.append(self.tell)
@@ -327,6 +329,11 @@ class Cases(Senses):
                 self.replays()
                 self.log_only()
                 self.kprobes()
+                self.keeps_in_ram()
+                if self.has("i6300esb"):
+                    self.bites()
+                if self.has("mce-inject"):
+                    self.machine_checks()
                 self.refuses_signatures()
                 if self.kernel != "6.1":
                     self.finds_wild_writes()

@@ -54,6 +54,7 @@ mount -t bpf bpf /sys/fs/bpf 2>/dev/null
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t pstore pstore /sys/fs/pstore 2>/dev/null
 for module in $(cat /modules/order); do insmod /modules/$module; done
+[ -f /etc/drivers ] && sh /etc/drivers
 ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0
 ip link set eth0 up
@@ -282,6 +283,8 @@ class Machine:
                 # where a dying kernel leaves its last words
                 "-object", f"memory-backend-file,id=erst,mem-path={self.store},size=0x10000,share=on",
                 "-device", "acpi-erst,memdev=erst",
+                # asleep until its driver opens it
+                "-device", "i6300esb", "-action", "watchdog=reset",
                 "-rtc", "base=utc"]
         with open(os.path.join(self.folder, "qemu.log"), "wb") as log, commands, monitor:
             self.qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
