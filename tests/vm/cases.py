@@ -329,6 +329,7 @@ class Cases(Senses, Hardware):
                 self.replays()
                 self.log_only()
                 self.kprobes()
+                self.lesser_tiers()
                 self.keeps_in_ram()
                 if self.has("i6300esb"):
                     self.bites()

@@ -114,11 +114,15 @@ class Senses:
             equal(rows[0]["signature"], "hung_task:rw_trigger_write:rw_senses", "signature")
             self.machine.run("echo 0 >/proc/sys/kernel/hung_task_timeout_secs")
 
+    def fill_cgroup(self):
+        self.machine.run("mkdir -p /cg; [ -e /cg/small ] || { mount -t cgroup2 cgroup2 /cg && "
+                         "echo +memory >/cg/cgroup.subtree_control && mkdir /cg/small && "
+                         "echo 20M >/cg/small/memory.max; }")
+        self.machine.run(f"sh -c 'echo $$ >/cg/small/cgroup.procs; exec {EAT_ALL}'", check=False)
+
     def starves(self):
         with self.case("killed because its cgroup is full"):
-            self.machine.run("mkdir -p /cg && mount -t cgroup2 cgroup2 /cg && echo +memory >/cg/cgroup.subtree_control"
-                             " && mkdir /cg/small && echo 20M >/cg/small/memory.max")
-            self.machine.run(f"sh -c 'echo $$ >/cg/small/cgroup.procs; exec {EAT_ALL}'", check=False)
+            self.fill_cgroup()
             row = self.only("oom_kill", 1)
             equal(row["signature"], "oom_kill:cgroup", "signature")
             equal(row["facts"].get("cgroup"), "small", "cgroup")
@@ -145,6 +149,27 @@ class Senses:
             equal(sum(row["count"] for row in rows), count, "warnings told")
             assert len(rows) < 20, f"{len(rows)} events"
             self.machine.run("dmesg -n 7")
+
+    def lesser_tiers(self):
+        """What each kind falls back to when there is no fentry, and when there are no probes at all."""
+        def by_bpf(tier, kind, do):
+            assert self.coverage()[kind]["hook"].startswith(tier), self.coverage()[kind]
+            before = self.events(kind)
+            do()
+            row = self.only(kind, 1, before)
+            assert row["source"].startswith("bpf"), row
+
+        with self.case("without fentry kprobes see WARN, a refused module and a kill for want of memory"):
+            self.restart_sensor("--hooks kprobe")
+            by_bpf("kprobe/", "warning", lambda: self.machine.crash("rw_warn", "w"))
+            by_bpf("kretprobe/", "module_load_failed",
+                   lambda: self.machine.run("insmod /crash/rw_vermagic.ko", check=False))
+            by_bpf("kprobe/", "oom_kill", self.fill_cgroup)
+        with self.case("with raw tracepoints alone a kill for want of memory is seen, and modules by the log"):
+            self.restart_sensor("--hooks raw")
+            by_bpf("raw_tp/", "oom_kill", self.fill_cgroup)
+            equal(self.coverage()["module_load_failed"]["hook"].split("/")[0], "kernel log", "modules")
+            self.restart_sensor()
 
     def full_disk(self):
         def spool_in(state):
