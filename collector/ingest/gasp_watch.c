@@ -14,7 +14,8 @@ struct rw_gasp_watch {
 	struct rw_gasp_stats *stats;
 	struct rw_bindings *bindings;
 	struct rw_sources *hosts, *strangers;
-	struct rw_netconsole_pieces *pieces;
+	/* apart, so that no stranger can push out a piece of a host's */
+	struct rw_netconsole_pieces *host_pieces, *stranger_pieces;
 	char body[RW_NETCONSOLE_DATAGRAM_MAX];
 };
 
@@ -43,8 +44,10 @@ struct rw_gasp_watch *rw_gasp_watch_new(const struct rw_gasp_watch_config *confi
 	w->bindings = rw_bindings_new(config->hash_key);
 	w->hosts = rw_sources_new(host, hosts, config->hash_key);
 	w->strangers = rw_sources_new(stranger, strangers, config->hash_key);
-	w->pieces = rw_netconsole_pieces_new();
-	if (w->bindings == NULL || w->hosts == NULL || w->strangers == NULL || w->pieces == NULL) {
+	w->host_pieces = rw_netconsole_pieces_new();
+	w->stranger_pieces = rw_netconsole_pieces_new();
+	if (w->bindings == NULL || w->hosts == NULL || w->strangers == NULL ||
+	    w->host_pieces == NULL || w->stranger_pieces == NULL) {
 		rw_gasp_watch_free(w);
 		return NULL;
 	}
@@ -58,7 +61,8 @@ void rw_gasp_watch_free(struct rw_gasp_watch *w)
 	rw_bindings_free(w->bindings);
 	rw_sources_free(w->hosts);
 	rw_sources_free(w->strangers);
-	rw_netconsole_pieces_free(w->pieces);
+	rw_netconsole_pieces_free(w->host_pieces);
+	rw_netconsole_pieces_free(w->stranger_pieces);
 	free(w);
 }
 
@@ -208,8 +212,9 @@ static void take_body(struct passage *p, const struct rw_netconsole_head *head,
 	char *body = w->body;
 
 	if (head->is_fragment) {
-		int whole = rw_netconsole_pieces_add(w->pieces, p->source, head, bytes, length,
-						     p->now.boot_ms, &body, &length);
+		int whole = rw_netconsole_pieces_add(
+			p->host != RW_NO_HOST ? w->host_pieces : w->stranger_pieces, p->source,
+			head, bytes, length, p->now.boot_ms, &body, &length);
 		if (whole < 0) {
 			w->stats->unparsable++;
 			return;

@@ -38,6 +38,17 @@ static bool take_byte(struct cursor *c, char byte)
 	return true;
 }
 
+/*
+ * "6.12.0,", with no blank in it. A plain line has one behind its stamp: what stands
+ * behind a comma of its text may be anybody's, and must not pass for a head.
+ */
+static bool take_release(struct cursor *c)
+{
+	while (c->at < c->end && *c->at != ',' && *c->at > ' ')
+		c->at++;
+	return take_byte(c, ',');
+}
+
 /* "6,339,5140900,-" and what follows; c->end is the semicolon. */
 static bool take_fields(struct cursor c, struct rw_netconsole_head *out, struct cursor *rest)
 {
@@ -88,13 +99,8 @@ int rw_netconsole_parse_head(const uint8_t *bytes, size_t length, struct rw_netc
 	if (semicolon == NULL)
 		return 0;
 	struct rw_netconsole_head head = {.is_extended = true};
-	if (!take_fields(c, &head, &rest)) {
-		/* with the kernel's release before it */
-		const char *comma = memchr(text, ',', (size_t)(semicolon - text));
-		c.at = comma == NULL ? semicolon : comma + 1;
-		if (!take_fields(c, &head, &rest))
-			return 0;
-	}
+	if (!take_fields(c, &head, &rest) && (!take_release(&c) || !take_fields(c, &head, &rest)))
+		return 0;
 	if (take_fragment(rest, &head) != 0)
 		return -EBADMSG;
 	head.body_at = (size_t)(semicolon - text) + 1;

@@ -21,6 +21,7 @@ static struct {
 	struct rw_gasp_watch *watch;
 	struct rw_gasps *gasps;
 	struct rw_now now;
+	bool has_no_nonces;
 	uint8_t made;                          /* nonces so far: each is this byte, repeated */
 	uint8_t nonce[2][RW_GASP_NONCE_BYTES]; /* the last that ALICE and BOB were sent */
 	uint32_t challenged[2];
@@ -36,7 +37,7 @@ static bool make_nonce(void *context, uint8_t nonce[RW_GASP_NONCE_BYTES])
 {
 	(void)context;
 	memset(nonce, ++t.made, RW_GASP_NONCE_BYTES);
-	return true;
+	return !t.has_no_nonces;
 }
 
 static void challenge(void *context, rw_host_handle host, const uint8_t nonce[RW_GASP_NONCE_BYTES])
@@ -296,6 +297,59 @@ static void test_a_binding_outlives_the_session(void **state)
 	assert_int_equal(t.believed_host, ALICE);
 }
 
+static void test_a_new_port_at_a_hosts_address_brings_its_challenge_forward(void **state)
+{
+	struct rw_source old = source("192.0.2.1", 6665);
+	struct rw_source new = source("192.0.2.1", 40001);
+	struct rw_source elsewhere = source("192.0.2.2", 40001);
+
+	(void)state;
+	prove(ALICE, &old);
+	pass(RW_CHALLENGE_EVERY_LEAST_MS);
+	take(&old, "6,77,1,-;all is well\n");
+	take(&elsewhere, "6,77,1,-;all is well\n");
+	pass(1);
+	assert_int_equal(t.challenged[0], 1);
+	take(&new, "6,77,1,-;all is well\n");
+	pass(1);
+	assert_int_equal(t.challenged[0], 2);
+	send_nonce(&new, t.nonce[0]);
+	take(&new, PANIC);
+	assert_int_equal(t.believed_host, ALICE);
+}
+
+static void test_without_randomness_nobody_is_challenged_until_there_is_some(void **state)
+{
+	(void)state;
+	t.has_no_nonces = true;
+	arm(ALICE);
+	pass(1000);
+	assert_int_equal(stats()->challenged, 0);
+	t.has_no_nonces = false;
+	pass(1000);
+	assert_int_equal(t.challenged[0], 1);
+}
+
+/* There it is not known who spoke, and no gasp would be believed. */
+static void test_a_nonce_in_the_plain_form_binds_nothing(void **state)
+{
+	struct rw_source from = source("192.0.2.1", 6665);
+	char datagram[128];
+
+	(void)state;
+	arm(ALICE);
+	int used = snprintf(datagram, sizeof(datagram), "[   12.345678] ringwatch: gasp ");
+	for (int i = 0; i < RW_GASP_NONCE_BYTES; i++)
+		used += snprintf(datagram + used, sizeof(datagram) - (size_t)used, "%02x",
+				 t.nonce[0][i]);
+	take(&from, datagram);
+	take(&from, datagram + strlen("[   12.345678] "));
+	assert_int_equal(t.proved, 0);
+	assert_int_equal(stats()->nonces_refused, 0);
+	send_nonce(&from, t.nonce[0]); /* nor is it used up */
+	assert_int_equal(t.proved, 1);
+}
+
 /* ---- gasps -------------------------------------------------------------------- */
 
 static void test_each_kind_of_gasp_of_a_proved_source_is_believed(void **state)
@@ -362,6 +416,39 @@ static void test_the_plain_form_does_not_tell_who_spoke(void **state)
 	take(&from, "[   12.345678] Kernel panic - not syncing: plain\n");
 	assert_int_equal(t.believed, 0);
 	assert_int_equal(stats()->unverified, 1);
+}
+
+static void test_a_plain_line_that_holds_a_head_is_not_believed(void **state)
+{
+	struct rw_source from = source("192.0.2.1", 6665);
+
+	(void)state;
+	prove(ALICE, &from);
+	take(&from, "[   12.345678] usb 1-1: Product: x,0,1,2,-;Kernel panic - not syncing: y\n");
+	assert_int_equal(t.believed + t.shown, 0);
+}
+
+static void test_each_datagram_and_each_gasp_is_counted_once(void **state)
+{
+	struct rw_source from = source("192.0.2.1", 6665);
+	struct rw_source stranger = source("192.0.2.66", 6665);
+
+	(void)state;
+	prove(ALICE, &from);
+	take(&from, PANIC);
+	take(&from, "8,77,1,-;Kernel panic - not syncing: forged\n");
+	take(&stranger, PANIC);
+	take(&stranger, "6,78,1,-;all is well\n");
+	take(&stranger, "");
+	assert_int_equal(stats()->accepted, 5); /* with the nonce */
+	assert_int_equal(stats()->verified, 1);
+	assert_int_equal(stats()->acted, 1);
+	assert_int_equal(stats()->forged, 1);
+	assert_int_equal(stats()->unverified, 1);
+	assert_int_equal(stats()->limited_source + stats()->limited_all + stats()->unparsable, 0);
+	pass(1);
+	assert_int_equal(stats()->sources, 1);
+	assert_int_equal(stats()->hosts_armed, 1);
 }
 
 static void test_a_line_end_inside_a_record_begins_no_line(void **state)
@@ -438,6 +525,63 @@ static void test_no_flood_of_strangers_keeps_a_host_from_proving_or_dying(void *
 	assert_int_equal(t.believed, 1);
 }
 
+static void test_a_flood_in_a_hosts_name_does_not_keep_its_nonce_out(void **state)
+{
+	struct rw_source from = source("192.0.2.1", 6665);
+
+	(void)state;
+	arm(ALICE);
+	for (int i = 0; i < 10 * RW_GASP_STRANGER_BURST; i++)
+		take(&from, "6,77,1,-;noise\n");
+	assert_true(stats()->limited_source > 0);
+	send_nonce(&from, t.nonce[0]);
+	assert_int_equal(t.proved, 1);
+	take(&from, PANIC); /* what it may say as a host is not used up */
+	assert_int_equal(t.believed, 1);
+	pass(RW_CHALLENGE_EVERY_MS);
+	for (int i = 0; i < 2 * RW_GASP_HOST_BURST; i++)
+		take(&from, "6,77,1,-;noise\n");
+	assert_int_equal(t.challenged[0], 2);
+	send_nonce(&from, t.nonce[0]);
+	assert_int_equal(t.proved, 2);
+}
+
+static void test_hosts_are_limited_each_and_all_together(void **state)
+{
+	enum { HOSTS = RW_GASP_HOSTS_BURST / RW_GASP_HOST_BURST + 1 };
+
+	(void)state;
+	for (uint16_t i = 0; i < HOSTS; i++) {
+		struct rw_source from = source("192.0.2.1", (uint16_t)(7000 + i));
+		prove(100u + i, &from);
+	}
+	assert_int_equal(t.proved, HOSTS);
+	for (uint16_t i = 0; i < HOSTS; i++) {
+		struct rw_source from = source("192.0.2.1", (uint16_t)(7000 + i));
+		for (int sent = 0; sent < RW_GASP_HOST_BURST + 1; sent++)
+			take(&from, "6,77,1,-;noise\n");
+	}
+	assert_int_equal(stats()->limited_source, HOSTS);
+	assert_int_equal(stats()->limited_all, HOSTS * RW_GASP_HOST_BURST - RW_GASP_HOSTS_BURST);
+	assert_int_equal(stats()->accepted, HOSTS + RW_GASP_HOSTS_BURST);
+}
+
+static void test_strangers_cannot_push_out_a_piece_of_a_hosts_record(void **state)
+{
+	struct rw_source from = source("192.0.2.1", 6665);
+
+	(void)state;
+	prove(ALICE, &from);
+	take(&from, "0,77,1,-,ncfrag=0/40;Kernel panic - not s");
+	t.now.boot_ms++;
+	for (uint16_t port = 1; port <= 2 * RW_NETCONSOLE_PIECES; port++) {
+		struct rw_source stranger = source("198.51.100.1", port);
+		take(&stranger, "0,77,1,-,ncfrag=0/40;Kernel panic - not s");
+	}
+	take(&from, "0,77,1,-,ncfrag=20/40;yncing: Fatal except");
+	assert_int_equal(t.believed, 1);
+}
+
 static void test_a_tick_sends_so_many_challenges_and_the_next_goes_on(void **state)
 {
 	struct rw_source peer = source("192.0.2.1", 50000);
@@ -478,15 +622,23 @@ int main(void)
 		WATCH_TEST(test_a_new_port_behind_nat_replaces_the_old),
 		WATCH_TEST(test_hosts_behind_one_address_are_told_apart_by_their_ports),
 		WATCH_TEST(test_a_binding_outlives_the_session),
+		WATCH_TEST(test_a_new_port_at_a_hosts_address_brings_its_challenge_forward),
+		WATCH_TEST(test_without_randomness_nobody_is_challenged_until_there_is_some),
+		WATCH_TEST(test_a_nonce_in_the_plain_form_binds_nothing),
 		WATCH_TEST(test_each_kind_of_gasp_of_a_proved_source_is_believed),
 		WATCH_TEST(test_what_is_no_gasp_is_not_heard),
 		WATCH_TEST(test_what_user_space_wrote_is_forged_and_not_believed),
 		WATCH_TEST(test_the_plain_form_does_not_tell_who_spoke),
+		WATCH_TEST(test_a_plain_line_that_holds_a_head_is_not_believed),
+		WATCH_TEST(test_each_datagram_and_each_gasp_is_counted_once),
 		WATCH_TEST(test_a_line_end_inside_a_record_begins_no_line),
 		WATCH_TEST(test_a_record_in_pieces_is_one_line),
 		WATCH_TEST(test_a_piece_that_does_not_fit_is_dropped_with_its_record),
 		WATCH_TEST(test_a_stranger_is_heard_within_its_limit_only),
 		WATCH_TEST(test_no_flood_of_strangers_keeps_a_host_from_proving_or_dying),
+		WATCH_TEST(test_a_flood_in_a_hosts_name_does_not_keep_its_nonce_out),
+		WATCH_TEST(test_hosts_are_limited_each_and_all_together),
+		WATCH_TEST(test_strangers_cannot_push_out_a_piece_of_a_hosts_record),
 		WATCH_TEST(test_a_tick_sends_so_many_challenges_and_the_next_goes_on),
 		WATCH_TEST(test_datagrams_that_are_too_long_are_counted),
 	};
