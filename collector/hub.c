@@ -434,8 +434,7 @@ void rw_hub_stats(struct rw_hub *hub, struct rw_hub_stats *out)
 	out->ready = !out->store_failed && (blind == NULL || strcmp(blind, "listening") != 0);
 }
 
-/* ---- the tick -----------------------------------------------------------------------------------
- */
+/* ---- the tick -------------------------------------------------------------------- */
 
 static void note_lag(struct rw_hub *hub, uint64_t now_ms)
 {
@@ -470,8 +469,7 @@ static void tick(uv_timer_t *timer)
 		hub->on_tick(hub->on_tick_context);
 }
 
-/* ---- opening and closing
- * -------------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------- */
 
 struct restore {
 	struct rw_hub *hub;

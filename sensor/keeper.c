@@ -378,8 +378,7 @@ static void return_to_disk(struct rw_keeper *k, uint64_t now_ms)
 	hand_over(k, now_ms, RW_KEEPER_QUEUE);
 }
 
-/* ---- the ring -----------------------------------------------------------------------------------
- */
+/* ---- the ring -------------------------------------------------------------------- */
 
 static struct rw_evict_event evictable(const struct rw_packed *p)
 {
@@ -485,8 +484,7 @@ static void report_evicted(struct rw_keeper *k, const struct rw_event *like, uin
 	k->unreported = 0;
 }
 
-/* ---- putting
- * --------------------------------------------------------------------------------------- */
+/* ---- putting --------------------------------------------------------------------- */
 
 /* Whether the spool may have to tell of losses before this one: its number is left free. */
 static bool is_tight(const struct rw_keeper *k, const struct rw_packed *p)
@@ -571,8 +569,7 @@ bool rw_keeper_is_settled(const struct rw_keeper *k)
 	return k->memory || (k->store.count == 0 && k->states == 0);
 }
 
-/* ---- results
- * ------------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------- */
 
 /* An event has become durable: if the window reaches up to it, it goes there. */
 static void widen_window(struct rw_keeper *k, const struct rw_writer_facts *before,
@@ -726,8 +723,7 @@ static void take_result(struct rw_keeper *k, struct rw_writer_job *job, uint64_t
 	}
 }
 
-/* ---- the loop
- * -------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------- */
 
 static void mind_hang(struct rw_keeper *k, uint64_t now_ms)
 {
@@ -829,8 +825,7 @@ int rw_keeper_descriptor(const struct rw_keeper *k)
 	return k->writer == NULL ? -1 : rw_writer_descriptor(k->writer);
 }
 
-/* ---- for the uplink
- * ------------------------------------------------------------------------------------------ */
+/* ---- for the uplink -------------------------------------------------------------- */
 
 Ringwatch__V1__SpoolState rw_keeper_state(const struct rw_keeper *k)
 {
@@ -1001,9 +996,7 @@ struct rw_keeper_losses rw_keeper_losses(const struct rw_keeper *k)
 	};
 }
 
-/* ---- the end
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------- */
 
 /* The memory ends with the process: whatever the disk takes is told by the next one. */
 static void write_ring_down(struct rw_keeper *k, uint64_t now_ms)

@@ -182,8 +182,7 @@ static bool open_subsystem(struct rw_netconsole *n)
 	return false;
 }
 
-/* ---- the target ---------------------------------------------------------------------------------
- */
+/* ---- the target ------------------------------------------------------------------ */
 
 struct attribute {
 	const char *name;
@@ -305,8 +304,7 @@ static bool arm(struct rw_netconsole *n, const struct rw_netconsole_config *conf
 	return true;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 static bool open_files(struct rw_netconsole *n)
 {
@@ -353,8 +351,7 @@ void rw_netconsole_free(struct rw_netconsole *n)
 	free(n);
 }
 
-/* ---- challenges
- * --------------------------------------------------------------------------------------- */
+/* ---- challenges ------------------------------------------------------------------ */
 
 /* The level at which a line gets out, or -ENOMSG. */
 static int level_that_passes(const struct rw_netconsole *n)

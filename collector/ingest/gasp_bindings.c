@@ -433,8 +433,7 @@ rw_host_handle rw_bindings_next(struct rw_bindings *b, uint64_t now_ms,
 	return r->host;
 }
 
-/* ---- proofs ------------------------------------------------------------------------------------
- */
+/* ---- proofs ---------------------------------------------------------------------- */
 
 rw_host_handle rw_bindings_prove(struct rw_bindings *b, const struct rw_source *source,
 				 const uint8_t nonce[RW_GASP_NONCE_BYTES], uint64_t now_ms)

@@ -184,8 +184,7 @@ static void take_line(void *context, const struct rw_netconsole_head *head, cons
 		w->stats->acted++;
 }
 
-/* ---- datagrams --------------------------------------------------------------------------------
- */
+/* ---- datagrams ------------------------------------------------------------------- */
 
 /* Whether there is time to look closer at it; counts it if not. */
 static bool is_within_limits(const struct passage *p)

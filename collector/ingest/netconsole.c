@@ -110,8 +110,7 @@ static void receive(uv_udp_t *handle, ssize_t length, const uv_buf_t *buffer,
 	rw_hub_turn_end(l->hub);
 }
 
-/* ---- for ingest and the hub --------------------------------------------------------------------
- */
+/* ---- for ingest and the hub ------------------------------------------------------ */
 
 void rw_gasp_listener_host_live(struct rw_gasp_listener *l, rw_host_handle host, bool armed,
 				const struct sockaddr *peer)
@@ -135,8 +134,7 @@ void rw_gasp_listener_tick(struct rw_gasp_listener *l, struct rw_now now)
 	rw_log_limit_flush(&l->proof_log, now.boot_ms);
 }
 
-/* ---- opening and closing
- * --------------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------- */
 
 static int bind_socket(struct rw_gasp_listener *l, const char *text, char error[RW_HUB_ERROR_BYTES])
 {

@@ -281,8 +281,7 @@ void rw_fold_report_line(struct rw_events *ev, const struct rw_klog_fact *f,
 		       f->text);
 }
 
-/* ---- panic --------------------------------------------------------------------------------------
- */
+/* ---- panic ----------------------------------------------------------------------- */
 
 void rw_fold_panic_record(struct rw_events *ev, const struct rw_record *r,
 			  const struct rw_record_at *at)
@@ -328,8 +327,7 @@ void rw_fold_panic_line(struct rw_events *ev, const struct rw_klog_fact *f,
 	rw_event_print(h->event.detail, sizeof(h->event.detail), "%s", f->text);
 }
 
-/* ---- restart
- * -------------------------------------------------------------------------------------- */
+/* ---- restart --------------------------------------------------------------------- */
 
 /* The restart that ends a panic belongs to it. */
 static bool is_known_end(struct rw_events *ev, struct rw_span when)

@@ -198,8 +198,7 @@ void rw_fold_memory_line(struct rw_events *ev, const struct rw_klog_fact *f,
 	settle(h);
 }
 
-/* ---- PCI Express ------------------------------------------------------------------------------
- */
+/* ---- PCI Express ----------------------------------------------------------------- */
 
 void rw_fold_pcie_record(struct rw_events *ev, const struct rw_record *r,
 			 const struct rw_record_at *at)

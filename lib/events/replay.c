@@ -268,8 +268,7 @@ static int take_bytes(struct rw_replay *r, const char *bytes, size_t length)
 	return take_bytes_as(r, bytes, length, true);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------ */
 
 struct rw_replay *rw_replay_new(rw_replay_fn *fn, void *context)
 {

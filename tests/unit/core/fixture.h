@@ -307,8 +307,7 @@ FX_UNUSED const char *fx_say(const struct rw_verdict *verdict)
 	return text;
 }
 
-/* ---- deployments --------------------------------------------------------------------------------
- */
+/* ---- deployments ----------------------------------------------------------------- */
 
 FX_UNUSED struct rw_deployment_row fx_spec(const char *id, uint32_t rings)
 {
@@ -352,8 +351,7 @@ FX_UNUSED struct fixture *fx_started(struct rw_policy policy, uint32_t count)
 	return f;
 }
 
-/* ---- restart
- * -------------------------------------------------------------------------------------- */
+/* ---- restart --------------------------------------------------------------------- */
 
 FX_UNUSED bool fx_same_key(const struct rw_change *a, const struct rw_change *b)
 {

@@ -477,8 +477,7 @@ static void test_what_is_printed_is_one_line_of_ascii(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
-/* ---- the command -------------------------------------------------------------------------------
- */
+/* ---- the command ----------------------------------------------------------------- */
 
 static int run(int argc, char **argv)
 {

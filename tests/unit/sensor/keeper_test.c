@@ -693,8 +693,7 @@ static void test_what_is_wrong_is_said(void **state)
 	assert_non_null(strstr(notice, "Not a directory"));
 }
 
-/* ---- a disk that hangs ------------------------------------------------------------------------
- */
+/* ---- a disk that hangs ----------------------------------------------------------- */
 
 static void test_hung_disk(void **state)
 {
@@ -854,8 +853,7 @@ static void test_a_ring_full_of_critical_refuses_lesser(void **state)
 	assert_int_equal(seen.told + seen.lost, count);
 }
 
-/* ---- excerpts -----------------------------------------------------------------------------------
- */
+/* ---- excerpts -------------------------------------------------------------------- */
 
 static void test_an_excerpt_finds_its_event(void **state)
 {
@@ -901,8 +899,7 @@ static void test_an_orphan_is_counted(void **state)
 	assert_int_equal(seen.lost, 1);
 }
 
-/* ---- the boot's state
- * ------------------------------------------------------------------------------- */
+/* ---- the boot's state ------------------------------------------------------------ */
 
 static void expect_state(uint64_t order, uint64_t log_sequence)
 {
@@ -961,8 +958,7 @@ static void test_the_state_never_outruns_the_events(void **state)
 	assert_int_equal(seen.times[0], 1);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------- */
 
 static void test_stopping_does_not_wait_for_a_hung_disk(void **state)
 {
@@ -1011,8 +1007,7 @@ static void test_stopping_writes_down_what_waits(void **state)
 		assert_int_equal(seen.times[i], 1);
 }
 
-/* ---- everything at once
- * ---------------------------------------------------------------------------------- */
+/* ---- everything at once ---------------------------------------------------------- */
 
 static uint32_t seed;
 
