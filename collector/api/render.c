@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "collector/core/statistics.h"
 #include "lib/clock.h"
 #include "proto/bootid.h"
 
@@ -113,9 +114,10 @@ static json_t *render_failed(const struct rw_verdict *v)
 	return json_pack("{s:I, s:I, s:f, s:o, s:f, s:f, s:i, s:b, s:I, s:I, s:i, s:I}", "hosts",
 			 as_int(v->at_risk), "count", as_int(v->failed), "ratio",
 			 ratio(v->failed, v->at_risk), "limit", rw_json_ppm(v->limit_ppm),
-			 "lower95", 0.0, "upper95", 1.0, "observed_full", 0, "certified", 0,
-			 "offline", as_int(v->offline), "crashed", as_int(v->crashed),
-			 "module_failed", 0, "recovered", as_int(v->recovered));
+			 "lower95", rw_stat_lower(v->failed, v->at_risk, 0.95), "upper95", 1.0,
+			 "observed_full", 0, "certified", 0, "offline", as_int(v->offline),
+			 "crashed", as_int(v->crashed), "module_failed", 0, "recovered",
+			 as_int(v->recovered));
 }
 
 json_t *rw_render_verdict(const struct rw_verdict *v)
@@ -131,10 +133,10 @@ json_t *rw_render_verdict(const struct rw_verdict *v)
 	json_t *rest = json_pack(
 		"{s:{s:i, s:i, s:f, s:f}, s:{s:f, s:f, s:f}, s:{s:f, s:o}, s:I, s:s, s:o}",
 		"control", "hosts", 0, "failed", 0, "host_hours", 0.0, "p", 1.0, "noise",
-		"expected_natural", 0.0, "false_trip_probability", 0.0, "detection_power", 0.0,
-		"coverage", "ratio", coverage, "minimum", rw_json_ppm(v->min_coverage_ppm),
-		"max_exposed_hosts", as_int(v->max_exposed_hosts), "last_proved_at", "",
-		"evaluated_at", rw_json_time(v->evaluated_wall_ms));
+		"expected_natural", 0.0, "false_trip_probability", 0.0, "detection_power",
+		rw_stat_detectable(v->at_risk, 0.95), "coverage", "ratio", coverage, "minimum",
+		rw_json_ppm(v->min_coverage_ppm), "max_exposed_hosts", as_int(v->max_exposed_hosts),
+		"last_proved_at", "", "evaluated_at", rw_json_time(v->evaluated_wall_ms));
 
 	if (json == NULL || rest == NULL || json_object_update(json, rest) != 0) {
 		json_decref(json);

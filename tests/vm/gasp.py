@@ -15,7 +15,10 @@ from harness import Site, equal, wait_until
 TIMING = {"heartbeat_every": "5s", "suspect_after": "60s", "offline_after": "90s"}
 
 # From the command to panic on; less than suspect_after without a heartbeat.
-DEAD_WITHIN_SECONDS = 50
+OFFLINE_WITHIN_SECONDS = 50
+
+# A collector whose loop was starved judges no silence for suspect_after, and may be starved again.
+SIGHTED_WITHIN_SECONDS = 150
 
 
 class Gasps:
@@ -42,7 +45,8 @@ class Gasps:
 
     def wait_sighted(self):
         """Until silence is judged: not just after its start, nor after its own loop was starved."""
-        wait_until("the collector not to be blind", lambda: self.site.http("GET", "/readyz").status == 200, 150)
+        wait_until("the collector not to be blind", lambda: self.site.http("GET", "/readyz").status == 200,
+                   SIGHTED_WITHIN_SECONDS)
 
     def presences(self, host):
         """(from, to) of what the collector logged of it."""
@@ -90,8 +94,10 @@ class Gasps:
             self.wait_sighted()
             self.machines[host].send("echo c >/proc/sysrq-trigger")
             begun = time.monotonic()
-            self.site.wait_verdict(change, "abort", host, DEAD_WITHIN_SECONDS)
-            self.tap.say(f"# {host}: from the command to panic until abort: {time.monotonic() - begun:.1f} s")
+            wait_until(f"{host} to be offline", lambda: self.about(host)["state"] == "offline", OFFLINE_WITHIN_SECONDS)
+            offline = time.monotonic() - begun
+            self.site.wait_verdict(change, "abort", host, SIGHTED_WITHIN_SECONDS)
+            self.tap.say(f"# {host}: panic to abort: {time.monotonic() - begun:.1f} s (offline: {offline:.1f} s)")
             row = next(row for row in self.gasps(True) if row["host"] == host)
             equal((row["kind"], row["forged"]), ("panic", False), "kind and forged")
             equal(self.presences(host)[-2:], [("online", "suspect"), ("suspect", "offline")], "presences")

@@ -87,7 +87,7 @@ static void test_what_is_not_computed_is_neutral(void **state)
 	assert_int_equal(integer_at(json, "hosts", "looping"), 0);
 	real_is(json, "control", "p", 1.0);
 	real_is(json, "control", "host_hours", 0.0);
-	real_is(json, "noise", "detection_power", 0.0);
+	real_is(json, "noise", "detection_power", 1.0); /* no host finds nothing */
 	real_is(json, "coverage", "ratio", 1.0);
 	text_is(json, "last_proved_at", NULL, "");
 	text_is(json, "breaker", "opened_at", "");
@@ -172,6 +172,8 @@ static void test_a_verdict_says_what_the_core_said(void **state)
 	assert_int_equal(integer_at(json, "failed", "recovered"), 1);
 	real_is(json, "failed", "ratio", 4.0 / 19.0);
 	real_is(json, "failed", "limit", 0.001);
+	real_is(json, "failed", "lower95", 0.075293816569);
+	real_is(json, "noise", "detection_power", 0.145868503312);
 	real_is(json, "coverage", "ratio", 0.25);
 	real_is(json, "coverage", "minimum", 0.95);
 	assert_int_equal(integer_at(json, "max_exposed_hosts", NULL), 7);

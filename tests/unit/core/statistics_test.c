@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Figures against published ones, and against sums that are slow and obviously right. */
+#include "collector/core/statistics.h"
+
+#include <math.h>
+
+#include "tests/unit/core/fixture.h"
+
+static void is_near(double got, double expected, double relative)
+{
+	if (fabs(got - expected) > relative * fabs(expected))
+		fail_msg("got %.12g, expected %.12g", got, expected);
+}
+
+/* Term by term, each from the one before it. */
+static double summed(uint64_t k, uint64_t n, double p)
+{
+	double term = pow(1.0 - p, (double)n), below = 0.0;
+
+	for (uint64_t i = 0; i < k; i++) {
+		below += term;
+		term *= (double)(n - i) / (double)(i + 1) * p / (1.0 - p);
+	}
+	return 1.0 - below;
+}
+
+static void the_tail_is_the_sum_of_its_terms(void **state)
+{
+	static const uint64_t sizes[] = {1, 2, 7, 50, 500};
+	static const double shares[] = {0.001, 0.01, 0.3, 0.5, 0.9};
+
+	(void)state;
+	for (size_t s = 0; s < 5; s++) {
+		for (size_t p = 0; p < 5; p++) {
+			for (uint64_t k = 1; k <= sizes[s] && k < 20; k++) {
+				double expected = summed(k, sizes[s], shares[p]);
+				if (expected > 1e-6) /* below, the sum has lost its digits */
+					is_near(rw_stat_at_least(k, sizes[s], shares[p]), expected,
+						1e-8);
+			}
+		}
+	}
+}
+
+static void the_tail_at_its_ends(void **state)
+{
+	(void)state;
+	is_near(rw_stat_at_least(0, 10, 0.1), 1.0, 0.0);
+	is_near(rw_stat_at_least(0, 0, 0.1), 1.0, 0.0);
+	is_near(rw_stat_at_least(11, 10, 0.1), 0.0, 0.0);
+	is_near(rw_stat_at_least(1, 10, 0.0), 0.0, 0.0);
+	is_near(rw_stat_at_least(10, 10, 1.0), 1.0, 0.0);
+	is_near(rw_stat_at_least(10, 10, 0.5), 1.0 / 1024, 1e-12);
+	is_near(rw_stat_at_least(1, 1000000, 1e-6), 1.0 - pow(1.0 - 1e-6, 1e6), 1e-9);
+}
+
+/* The smallest k of n at which 0.1 % is excluded from below with 95 %. */
+static void the_first_k_that_proves_more_than_a_thousandth(void **state)
+{
+	static const struct {
+		uint64_t k, n;
+	} rows[] = {{2, 100}, {3, 500}, {4, 1000}, {10, 5000}, {16, 10000}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(rw_stat_lower(rows[i].k, rows[i].n, 0.95) > 0.001);
+		assert_true(rw_stat_lower(rows[i].k - 1, rows[i].n, 0.95) <= 0.001);
+	}
+}
+
+static void bounds_have_their_closed_forms(void **state)
+{
+	(void)state;
+	is_near(rw_stat_lower(0, 1000, 0.95), 0.0, 0.0);
+	is_near(rw_stat_lower(0, 0, 0.95), 0.0, 0.0);
+	/* one of n: 1 - 0.95^(1/n); all of n: 0.05^(1/n) */
+	is_near(rw_stat_lower(1, 50, 0.95), 1.0 - pow(0.95, 1.0 / 50), 1e-9);
+	is_near(rw_stat_lower(20, 20, 0.95), pow(0.05, 1.0 / 20), 1e-9);
+	/* 10 of 100, two-sided 90 %: Clopper and Pearson's interval begins at 5.526 % */
+	is_near(rw_stat_lower(10, 100, 0.95), 0.05526, 1e-3);
+}
+
+static void a_bound_is_where_the_tail_is_five_percent(void **state)
+{
+	static const uint64_t sizes[] = {3, 100, 12345, 1000000};
+
+	(void)state;
+	for (size_t s = 0; s < 4; s++) {
+		for (uint64_t k = 1; k <= sizes[s]; k = k * 7 + 1) {
+			double bound = rw_stat_lower(k, sizes[s], 0.95);
+			assert_true(bound > 0.0 && bound < (double)k / (double)sizes[s]);
+			is_near(rw_stat_at_least(k, sizes[s], bound), 0.05, 1e-5);
+		}
+	}
+}
+
+static void what_a_ring_can_find(void **state)
+{
+	(void)state;
+	is_near(rw_stat_detectable(0, 0.95), 1.0, 0.0);
+	is_near(rw_stat_detectable(1, 0.95), 0.95, 1e-12);
+	/* the rule of three: about 3/n */
+	is_near(rw_stat_detectable(1000, 0.95), 0.0029912, 1e-4);
+	is_near(rw_stat_at_least(1, 1000, rw_stat_detectable(1000, 0.95)), 0.95, 1e-9);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_tail_is_the_sum_of_its_terms),
+		cmocka_unit_test(the_tail_at_its_ends),
+		cmocka_unit_test(the_first_k_that_proves_more_than_a_thousandth),
+		cmocka_unit_test(bounds_have_their_closed_forms),
+		cmocka_unit_test(a_bound_is_where_the_tail_is_five_percent),
+		cmocka_unit_test(what_a_ring_can_find),
+	};
+
+	return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
+}
