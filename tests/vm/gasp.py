@@ -18,7 +18,7 @@ TIMING = {"heartbeat_every": "5s", "suspect_after": "60s", "offline_after": "90s
 OFFLINE_WITHIN_SECONDS = 50
 
 # A collector whose loop was starved judges no silence for suspect_after, and may be starved again.
-SIGHTED_WITHIN_SECONDS = 150
+SIGHTED_WITHIN_SECONDS = 300
 
 
 class Gasps:
