@@ -533,7 +533,7 @@ static int open_parts(struct rw_hub *hub, const struct rw_hub_config *config,
 		      char error[RW_HUB_ERROR_BYTES])
 {
 	const struct rw_store_callbacks callbacks = {hub, on_committed, on_failed, on_recovered};
-	const struct rw_core_sink sink = {hub, take_change, take_probe};
+	const struct rw_core_sink sink = {hub, take_change, take_probe, NULL};
 	struct restore restore = {hub, read_clocks(), error};
 	const struct rw_store_loader loader = {&restore, restore_row, restore_spool};
 

@@ -430,6 +430,12 @@ int rw_core_restore(struct rw_core *core, const struct rw_change *row, struct rw
 		return restore_evidence(core, &row->evidence);
 	case RW_CHANGE_EVIDENCE_CLEARED:
 		return restore_cleared(core, &row->run);
+	case RW_CHANGE_TROUBLE:
+	case RW_CHANGE_SIGNATURE:
+	case RW_CHANGE_SIGNATURE_GONE:
+	case RW_CHANGE_SIGHTING:
+	case RW_CHANGE_LIFE:
+		return 0;
 	}
 	return -EINVAL;
 }

@@ -41,6 +41,11 @@ enum {
 	RW_CORE_HOSTS_MAX_DEFAULT = 1000000,
 	RW_CORE_GASP_MS = 5000,  /* what a gasping host has to answer in */
 	RW_CORE_GASP_PROBES = 3, /* evenly in that time, the first at once */
+	RW_CORE_WITNESS_EVERY_MS = 5000,
+	RW_CORE_CRASHES_KEPT = 4,          /* of a host: its last ones */
+	RW_CORE_MODULE_FAILURES_KEPT = 16, /* of a host: different ones, the first that it showed */
+	RW_CORE_SIGNATURES_MAX = 4096,     /* of the fleet; the one unseen for longest goes first */
+	RW_CORE_SIGHTINGS_MAX = 64,        /* new signatures in one run */
 };
 
 struct rw_now {
@@ -55,6 +60,7 @@ enum rw_presence {
 	RW_OFFLINE,
 	RW_PLANNED, /* said goodbye and is expected back */
 	RW_ABSENT,  /* powered off on purpose and stayed away */
+	RW_RETIRED, /* taken out by an operator, or by age; not enrolled */
 	RW_PRESENCE_COUNT
 };
 
@@ -74,13 +80,24 @@ typedef uint32_t rw_host_handle;
 
 /* ---- lasting changes ---------------------------------------------------- */
 
-enum rw_exposure_mode { RW_EXPOSURE_FIXED = 1 };
+enum rw_exposure_mode {
+	RW_EXPOSURE_FIXED = 1, /* all that are enrolled at the ring's or step's start */
+	RW_EXPOSURE_REPORTED,  /* as hosts report the deployment's version */
+};
 enum rw_deployment_state {
 	RW_DEPLOYMENT_ACTIVE = 1,
 	RW_DEPLOYMENT_FINISHED,
 	RW_DEPLOYMENT_WITHDRAWN
 };
 enum rw_grade { RW_GRADE_NONE, RW_GRADE_LIMIT, RW_GRADE_EVIDENCE };
+/* What the grade `evidence` rests on: see breaker.c. */
+enum rw_proof {
+	RW_PROOF_NONE,
+	RW_PROOF_SHARE,     /* more than the limit and than control, by exact tests */
+	RW_PROOF_SIGNATURE, /* two hosts share a crash that nobody had before */
+	RW_PROOF_BOOT_LOOP, /* a host that never did so reboots again and again */
+	RW_PROOF_COUNT
+};
 
 struct rw_host_row {
 	char id[RW_CORE_NAME_BYTES];
@@ -94,6 +111,60 @@ struct rw_host_row {
 	uint64_t heard_wall_ms;   /* last heard; 0 never */
 	enum rw_goodbye goodbye;  /* meaningful while PLANNED or ABSENT */
 	uint64_t back_by_wall_ms; /* PLANNED: when it is overdue; else 0 */
+	bool excluded;            /* counts in nothing, by an operator's word */
+	bool by_age;              /* RETIRED: its next Hello brings it back */
+	bool unregistered;        /* runs a version that no deployment names */
+};
+
+/* What a host has been through; only of hosts that have been through something. */
+struct rw_crash_mark {
+	uint64_t boot_order; /* of the boot that crashed or died */
+	uint64_t wall_ms;    /* when that was heard, by the collector's clock; 0: no mark */
+	bool unexpected;     /* the boot ended so */
+};
+struct rw_module_mark {
+	uint64_t pair;                /* of (module, errno), a hash; 0: no mark */
+	uint64_t boot_order, boot_ms; /* of the first time */
+};
+struct rw_trouble_row {
+	char host[RW_CORE_NAME_BYTES];
+	struct rw_crash_mark crashes[RW_CORE_CRASHES_KEPT]; /* newest first, one a boot */
+	struct rw_module_mark modules[RW_CORE_MODULE_FAILURES_KEPT];
+	uint64_t maintenance_until_wall_ms; /* 0: none was ever announced */
+	/* The epochs (struct rw_life_row) in which it last crashed, and fell silent and is
+	 * silent since, while it was control; 0: never, and not. */
+	uint32_t crash_epoch, silence_epoch;
+};
+
+/* A crash signature as the fleet knows it. Wall times of the collector. */
+struct rw_signature_row {
+	char text[RW_CORE_TEXT_BYTES];
+	uint64_t before_wall_ms; /* last seen before the present streak; 0 never */
+	uint64_t since_wall_ms;  /* the streak: no gap in it is longer than 7 days */
+	uint64_t last_wall_ms;
+	uint64_t control_wall_ms; /* last seen on a host of control; 0 never */
+};
+
+/* A signature that hosts of a run have shown. */
+struct rw_sighting_row {
+	char deployment[RW_CORE_NAME_BYTES];
+	char ring[RW_CORE_NAME_BYTES];
+	char signature[RW_CORE_TEXT_BYTES];
+	char host[RW_CORE_NAME_BYTES]; /* the first */
+	bool shared;                   /* by another host, too */
+};
+
+/* What the core knows of itself and of the fleet as a whole: one row. */
+struct rw_life_row {
+	uint64_t told_wall_ms;
+	uint64_t listened_ms; /* added up over lives that were too short to know */
+	uint32_t epoch;       /* grows with each start and reset of a run */
+	bool blackout;
+	/* Hosts that were exposed to nothing: how long they were watched, and how many
+	 * failures that showed; both halved each RW_HISTORY_MS of watching. */
+	uint64_t natural_host_ms;
+	uint64_t natural_failures;
+	uint64_t natural_watched_ms; /* since the last halving */
 };
 
 struct rw_deployment_row {
@@ -101,6 +172,10 @@ struct rw_deployment_row {
 	char component[RW_CORE_NAME_BYTES];
 	char version[RW_CORE_TEXT_BYTES];
 	enum rw_exposure_mode exposure;
+	/* Whose value `version` is, of REPORTED: "kernel", "marker:NAME", "module:NAME"; ""
+	 * of FIXED. The kernel's value is "RELEASE BUILD_ID"; a version without a blank
+	 * is a release alone. */
+	char match[RW_CORE_TEXT_BYTES];
 	enum rw_deployment_state state;
 	uint64_t created_wall_ms;
 	uint64_t ended_wall_ms;          /* 0 while active */
@@ -123,6 +198,15 @@ struct rw_run_row {
 	uint64_t opened_wall_ms;
 	uint64_t opened_failed; /* k and n when it opened */
 	uint64_t opened_at_risk;
+	enum rw_proof proof;
+	uint64_t step_targets[RW_CORE_STEPS_MAX]; /* `target` of each step that was started */
+	uint64_t watched_ms;                      /* bake clock of all steps, never set back */
+	uint64_t watched_from_ms;                 /* of that, at the last reset */
+	uint32_t epoch;                           /* of the start, or the last reset; 0: neither */
+	/* Since then: */
+	uint64_t exposed_host_ms; /* how long its exposed hosts were watched */
+	uint64_t control_host_ms; /* and hosts that are exposed to nothing */
+	uint64_t control_failed;  /* hosts of these that failed */
 };
 
 /* One host in one run. Append-only until the deployment ends. */
@@ -132,9 +216,14 @@ struct rw_exposure_row {
 	char host[RW_CORE_NAME_BYTES];
 	uint64_t boot_order; /* of the boot it was in */
 	uint64_t boot_ms;    /* its boot clock then, as far as known */
+	uint64_t at_wall_ms; /* of the exposure */
+	uint64_t watched_ms; /* the run's, then */
+	uint32_t step;       /* its cohort; 0: exposed before the ring was started */
 	bool alive;          /* it was online or suspect at that time */
 	bool heard;          /* at least once since: at risk */
 	bool crashed;
+	bool module_failed;
+	bool left_offline; /* retired while it was offline: counts as offline for good */
 	bool recovered;    /* was offline, came back in the same boot */
 	bool acknowledged; /* by a reset: its failure so far does not count */
 };
@@ -156,7 +245,12 @@ enum rw_change_type {
 	RW_CHANGE_RUN,
 	RW_CHANGE_EXPOSURE,
 	RW_CHANGE_EVIDENCE,
-	RW_CHANGE_EVIDENCE_CLEARED, /* a reset: `run` names which */
+	RW_CHANGE_EVIDENCE_CLEARED, /* a reset: `run` names which; its sightings go, too */
+	RW_CHANGE_TROUBLE,
+	RW_CHANGE_SIGNATURE,
+	RW_CHANGE_SIGNATURE_GONE, /* `signature.text` */
+	RW_CHANGE_SIGHTING,
+	RW_CHANGE_LIFE,
 };
 
 struct rw_change {
@@ -168,6 +262,10 @@ struct rw_change {
 		struct rw_run_row run;
 		struct rw_exposure_row exposure;
 		struct rw_evidence_row evidence;
+		struct rw_trouble_row trouble;
+		struct rw_signature_row signature;
+		struct rw_sighting_row sighting;
+		struct rw_life_row life;
 	};
 };
 
@@ -180,6 +278,10 @@ struct rw_core_sink {
 	uint64_t (*change)(void *context, const struct rw_change *change);
 	/* The host is late: ask it over its session, if there is one. May be NULL. */
 	void (*probe)(void *context, rw_host_handle host);
+	/* All hosts are exposed and many fell silent: ask the witness, and answer with
+	 * rw_core_witness(). Asked again each RW_CORE_WITNESS_EVERY_MS while it matters.
+	 * NULL only with a policy without one. */
+	void (*ask_witness)(void *context);
 };
 
 /* ---- life ---------------------------------------------------------------- */
@@ -196,9 +298,9 @@ int rw_core_new(const struct rw_policy *policy, const struct rw_core_sink *sink,
 void rw_core_free(struct rw_core *core);
 
 /*
- * Rebuilds: each stored row once, deployments before their runs before
- * exposures, hosts before exposures. Online and suspect become unknown;
- * offline, planned, absent, crashed and exposed stay. Nothing is sent to the
+ * Rebuilds: each stored row once, life first, deployments before their runs before
+ * exposures and sightings, hosts before exposures and troubles. Online and suspect become
+ * unknown; offline, planned, absent, retired, crashed and exposed stay. Nothing is sent to the
  * sink. 0, -EINVAL (names a host, ring or deployment that is not there: the
  * store is damaged, or the policy lost a ring), -ENOSPC (more than hosts_max),
  * -ENOMEM.
@@ -213,7 +315,7 @@ void rw_core_restored(struct rw_core *core, struct rw_now now);
  * A host has authenticated and said Hello. Enrols it when new; moves it when
  * its ring changed. *out is its handle. 0, -ENOENT (no such ring in the
  * policy), -EINVAL (an id of no or more than 63 bytes), -ENOSPC (hosts_max),
- * -ENOMEM.
+ * -EPERM (retired by an operator, and *out is its handle), -ENOMEM.
  */
 int rw_core_hello(struct rw_core *core, const char *host_id, const char *ring,
 		  const struct rw_boot *boot, enum rw_boot_end previous_end, struct rw_now now,
@@ -240,6 +342,8 @@ struct rw_core_event {
 	const char *kind_name;
 	const char *id; /* "HOST/SPOOL/SEQUENCE" */
 	const char *signature;
+	const char *module; /* of a module that failed to load; else "" */
+	int error;          /* its errno, negative; 0 unknown */
 	uint8_t boot_id[16];
 	uint64_t boot_order;
 	uint64_t boot_ms;
@@ -259,15 +363,38 @@ void rw_core_event(struct rw_core *core, rw_host_handle host, const struct rw_co
  */
 void rw_core_set_blind_kinds(struct rw_core *core, rw_host_handle host, uint32_t kinds);
 
+/*
+ * A host reports one version that it runs. Exposes it to each active deployment of
+ * REPORTED exposure that matches, in the ring that it is in now. `changed`: it reported
+ * another one before; then a version that no deployment names, ended ones included, is
+ * unregistered, and the host is marked so until it reports one that is named.
+ * PLAIN also when the deployment does not name the host's ring.
+ */
+enum rw_version_fate { RW_VERSION_PLAIN, RW_VERSION_EXPOSED, RW_VERSION_UNREGISTERED };
+enum rw_version_fate rw_core_version(struct rw_core *core, rw_host_handle host, const char *subject,
+				     const char *value, bool changed, struct rw_now now);
+
 /* Time passes: deadlines, bake clocks. Call every RW_CORE_TICK_MS. */
 void rw_core_tick(struct rw_core *core, struct rw_now now);
+
+/*
+ * Two machines claim this host's name: it is marked, and not covered, until its next Hello
+ * is accepted.
+ */
+void rw_core_duplicate(struct rw_core *core, rw_host_handle host, struct rw_now now);
 
 /* ---- the observer's own health ------------------------------------------ */
 
 /* Every change up to `sequence` is on disk. `proceed` is only said then. */
 void rw_core_committed(struct rw_core *core, uint64_t sequence);
 void rw_core_set_store_failed(struct rw_core *core, bool failed);
-/* Why verdicts hold as `blind`; NULL when they do not: "listening", "stalled". */
+/* The observer cannot do its work (a saturated listener): the observing clock stands until
+ * it is told NULL. `reason` is a constant word, shown as it is. */
+void rw_core_set_sick(struct rw_core *core, const char *reason, struct rw_now now);
+/* What the witness said. Without an answer for an offline_after it is asked anew. */
+void rw_core_witness(struct rw_core *core, bool reachable, struct rw_now now);
+/* Why verdicts hold as `blind`; NULL when they do not: "listening", "stalled", "witness",
+ * or the reason of rw_core_set_sick. */
 const char *rw_core_blind_reason(const struct rw_core *core, struct rw_now now);
 
 /* ---- acts of people and rollout systems --------------------------------- */
@@ -278,6 +405,7 @@ enum rw_reason { /* docs/signal.md's closed list, in its order */
 		 RW_REASON_WITHDRAWN,
 		 RW_REASON_FINISHED,
 		 RW_REASON_BLIND,
+		 RW_REASON_BLACKOUT,
 		 RW_REASON_STORE_FAILED,
 		 RW_REASON_NOT_STARTED,
 		 RW_REASON_PREVIOUS_RING_NOT_PASSED,
@@ -317,9 +445,26 @@ struct rw_act_result rw_core_deploy_finish(struct rw_core *core, const char *dep
 struct rw_act_result rw_core_deploy_withdraw(struct rw_core *core, const char *deployment,
 					     const char *reason, struct rw_now now);
 /* Acknowledges the failed hosts: they stay in n and leave k until they fail
- * anew; the breaker closes; the bake starts again at 0. */
+ * anew; the breaker closes; the bake starts again at 0; new signatures are known ones. */
 struct rw_act_result rw_core_deploy_reset(struct rw_core *core, const char *deployment,
 					  const char *ring, struct rw_now now);
+
+/*
+ * Of hosts. All -ENOENT without such a host.
+ *
+ * retire   it is enrolled no more and its Hello is refused; what it was exposed to keeps
+ *          it as it is: neither n nor k changes.
+ * enrol    takes back a retirement and an exclusion.
+ * exclude  it counts in nothing that is active or comes, until it is enrolled again.
+ * maintenance  for `ms` from now silence is planned absence and an unexpected reboot is
+ *          none; an oops or a panic counts. 0 ends it. -EINVAL: longer than 7 days.
+ */
+struct rw_act_result rw_core_host_retire(struct rw_core *core, const char *host, struct rw_now now);
+struct rw_act_result rw_core_host_enrol(struct rw_core *core, const char *host, struct rw_now now);
+struct rw_act_result rw_core_host_exclude(struct rw_core *core, const char *host,
+					  struct rw_now now);
+struct rw_act_result rw_core_host_maintenance(struct rw_core *core, const char *host, uint64_t ms,
+					      struct rw_now now);
 
 /* ---- answers ------------------------------------------------------------- */
 
@@ -333,14 +478,22 @@ enum rw_warning {                        /* closed list; the others come with wh
 				       */
 		  RW_WARNING_COVERAGE_OF_HOOKS, /* an exposed host cannot see a kind that the ring's
 						   policy counts as a crash */
+		  RW_WARNING_LIMIT_BELOW_NOISE, /* the limit would open by itself with more than 10
+						   % */
+		  RW_WARNING_UNREGISTERED_CHANGE, /* a host of the ring runs what no deployment
+						     names */
+		  RW_WARNING_ENROLMENT_JUMP, /* more than 1 % of the ring is new within an hour */
+		  RW_WARNING_DUPLICATE_IDENTITY, /* two machines of the ring claimed one name */
 		  RW_WARNING_COUNT
 };
 const char *rw_warning_name(enum rw_warning warning);
 const char *rw_presence_name(enum rw_presence presence);
 const char *rw_rule_name(enum rw_rule rule);
 const char *rw_grade_name(enum rw_grade grade);
+const char *rw_proof_name(enum rw_proof proof);
 const char *rw_decision_name(enum rw_decision decision);
 const char *rw_bake_state_name(enum rw_bake_state state);
+const char *rw_exposure_mode_name(enum rw_exposure_mode mode);
 const char *rw_deployment_state_name(enum rw_deployment_state state);
 const char *rw_core_goodbye_name(enum rw_goodbye kind);
 
@@ -357,6 +510,7 @@ struct rw_verdict {
 	bool breaker_open;
 	enum rw_grade grade;
 	enum rw_rule rule;
+	enum rw_proof proof;
 	uint64_t opened_wall_ms;
 	char open_ring[RW_CORE_NAME_BYTES]; /* whose breaker is shown: the asked ring's, or, when
 					       that is closed and another of the deployment is open,
@@ -375,7 +529,19 @@ struct rw_verdict {
 	uint64_t at_risk;   /* n */
 	uint64_t failed;    /* k */
 	uint32_t limit_ppm; /* of the rule `failed` (or the first that is judged) */
-	uint64_t offline, crashed, recovered;
+	uint64_t offline, crashed, module_failed, recovered;
+	uint64_t looping;
+	double lower95, upper95; /* of the share; upper95 of those observed for the whole bake */
+	uint64_t observed_full;  /* of n: these */
+	bool certified;          /* upper95 is not above the limit */
+
+	uint64_t control_hosts;  /* exposed to nothing, now */
+	uint64_t control_failed; /* since the start or the last reset */
+	uint64_t control_host_ms, exposed_host_ms;
+	double p; /* of so many failures here by chance, given control's; 1 without control */
+	double expected_natural; /* failures that n hosts have in a bake anyhow */
+	double false_trip;       /* probability that these alone open the rule `failed` */
+	double detection_power;  /* the share of dying hosts that this ring finds with 95 % */
 
 	uint64_t covered; /* exposed hosts online or suspect */
 	uint32_t min_coverage_ppm;

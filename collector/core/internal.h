@@ -45,8 +45,8 @@ struct rw_host {
 	char id[RW_CORE_NAME_BYTES];
 	uint8_t boot_id[16];
 	uint64_t boot_order;
-	uint64_t clock_offset; /* its boot clock minus ours, modulo 2^64; when clock_known */
-	uint64_t mark_obs_ms;  /* ONLINE, SUSPECT: last heard; PLANNED: overdue from then on */
+	uint64_t clock_offset;    /* its boot clock minus ours, modulo 2^64; when clock_known */
+	uint64_t mark_obs_ms;     /* ONLINE, SUSPECT: last heard; PLANNED: overdue from then on */
 	uint64_t gasp_due_obs_ms; /* of its last gasp, RW_CORE_GASP_MS later; 0: there was none */
 	uint64_t since_wall_ms;
 	uint64_t heard_wall_ms;

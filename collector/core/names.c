@@ -15,6 +15,7 @@ const char *rw_reason_name(enum rw_reason reason)
 		[RW_REASON_WITHDRAWN] = "withdrawn",
 		[RW_REASON_FINISHED] = "finished",
 		[RW_REASON_BLIND] = "blind",
+		[RW_REASON_BLACKOUT] = "blackout",
 		[RW_REASON_STORE_FAILED] = "store_failed",
 		[RW_REASON_NOT_STARTED] = "not_started",
 		[RW_REASON_PREVIOUS_RING_NOT_PASSED] = "previous_ring_not_passed",
@@ -33,6 +34,10 @@ const char *rw_warning_name(enum rw_warning warning)
 		[RW_WARNING_RING_SHARE] = "ring_share",
 		[RW_WARNING_OVERLAP] = "overlap",
 		[RW_WARNING_COVERAGE_OF_HOOKS] = "coverage_of_hooks",
+		[RW_WARNING_LIMIT_BELOW_NOISE] = "limit_below_noise",
+		[RW_WARNING_UNREGISTERED_CHANGE] = "unregistered_change",
+		[RW_WARNING_ENROLMENT_JUMP] = "enrolment_jump",
+		[RW_WARNING_DUPLICATE_IDENTITY] = "duplicate_identity",
 	};
 	return NAME_OF(names, warning);
 }
@@ -42,6 +47,7 @@ const char *rw_presence_name(enum rw_presence presence)
 	static const char *const names[RW_PRESENCE_COUNT] = {
 		[RW_UNKNOWN] = "unknown", [RW_ONLINE] = "online",   [RW_SUSPECT] = "suspect",
 		[RW_OFFLINE] = "offline", [RW_PLANNED] = "planned", [RW_ABSENT] = "absent",
+		[RW_RETIRED] = "retired",
 	};
 	return NAME_OF(names, presence);
 }
@@ -53,6 +59,8 @@ const char *rw_rule_name(enum rw_rule rule)
 		[RW_RULE_OFFLINE] = "offline",
 		[RW_RULE_CRASHED] = "crashed",
 		[RW_RULE_FAILED] = "failed",
+		[RW_RULE_MODULE_FAILED] = "module_failed",
+		[RW_RULE_EXPOSURE] = "exposure",
 	};
 	return NAME_OF(names, rule);
 }
@@ -65,6 +73,17 @@ const char *rw_grade_name(enum rw_grade grade)
 		[RW_GRADE_EVIDENCE] = "evidence",
 	};
 	return NAME_OF(names, grade);
+}
+
+const char *rw_proof_name(enum rw_proof proof)
+{
+	static const char *const names[RW_PROOF_COUNT] = {
+		[RW_PROOF_NONE] = "none",
+		[RW_PROOF_SHARE] = "share",
+		[RW_PROOF_SIGNATURE] = "signature",
+		[RW_PROOF_BOOT_LOOP] = "boot_loop",
+	};
+	return NAME_OF(names, proof);
 }
 
 const char *rw_decision_name(enum rw_decision decision)
@@ -86,6 +105,15 @@ const char *rw_bake_state_name(enum rw_bake_state state)
 		[RW_BAKE_COMPLETE] = "complete",
 	};
 	return NAME_OF(names, state);
+}
+
+const char *rw_exposure_mode_name(enum rw_exposure_mode mode)
+{
+	static const char *const names[] = {
+		[RW_EXPOSURE_FIXED] = "fixed",
+		[RW_EXPOSURE_REPORTED] = "reported",
+	};
+	return NAME_OF(names, mode);
 }
 
 const char *rw_deployment_state_name(enum rw_deployment_state state)

@@ -13,6 +13,7 @@ struct rw_timing rw_timing_defaults(void)
 		.offline_after_ms = 30000,
 		.max_planned_ms = 600000,
 		.power_off_grace_ms = 86400000,
+		.retire_after_ms = UINT64_C(30) * 86400000,
 	};
 }
 

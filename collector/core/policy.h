@@ -18,10 +18,19 @@ enum {
 	/* The wire's number of that kind: the one that the core itself must know,
 	 * because a Hello of a new boot tells of it too. */
 	RW_CORE_KIND_UNEXPECTED_REBOOT = 5,
+	RW_CORE_KIND_MODULE_LOAD_FAILED = 4, /* likewise: has a rule of its own */
 };
 
-/* The rules of a breaker. `exposure` and `module_failed` come later. */
-enum rw_rule { RW_RULE_NONE = 0, RW_RULE_OFFLINE, RW_RULE_CRASHED, RW_RULE_FAILED, RW_RULE_COUNT };
+/* The rules of a breaker. */
+enum rw_rule {
+	RW_RULE_NONE = 0,
+	RW_RULE_OFFLINE,
+	RW_RULE_CRASHED,
+	RW_RULE_FAILED,
+	RW_RULE_MODULE_FAILED,
+	RW_RULE_EXPOSURE, /* has no limit: more hosts than the step allows open it */
+	RW_RULE_COUNT
+};
 
 struct rw_limit {
 	bool judged;  /* false: the policy says `none` */
@@ -42,6 +51,7 @@ struct rw_ring_policy {
 	uint32_t min_coverage_ppm; /* (online + suspect) / exposed */
 	uint32_t min_exposed_ppm;  /* exposed / target before the bake runs */
 	uint32_t crash_kinds;      /* bit (1 << kind) of the event kinds that count as a crash */
+	bool open_on_evidence;     /* a limit alone opens nothing; it takes evidence */
 };
 
 struct rw_timing {
@@ -50,15 +60,19 @@ struct rw_timing {
 	uint64_t offline_after_ms;
 	uint64_t max_planned_ms;
 	uint64_t power_off_grace_ms;
+	/* An offline or absent host that was exposed to nothing active and failed in nothing
+	 * active is retired after so long; 0 = never. */
+	uint64_t retire_after_ms;
 };
 
 struct rw_policy {
 	struct rw_timing timing;
+	bool has_witness; /* the collector can ask somebody else whether its network works */
 	uint32_t ring_count;
 	struct rw_ring_policy rings[RW_CORE_RINGS_MAX]; /* sorted by order */
 };
 
-/* docs/signal.md's defaults: 5 s, 12 s, 30 s, 10 min, 24 h. */
+/* docs/signal.md's defaults: 5 s, 12 s, 30 s, 10 min, 24 h, 30 days. */
 struct rw_timing rw_timing_defaults(void);
 
 /*

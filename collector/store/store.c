@@ -88,6 +88,12 @@ static int apply_change(struct rw_journal *journal, const struct operation *op)
 		return rw_journal_put_evidence(journal, row);
 	case RW_CHANGE_EVIDENCE_CLEARED:
 		return rw_journal_clear_evidence(journal, row);
+	case RW_CHANGE_TROUBLE:
+	case RW_CHANGE_SIGNATURE:
+	case RW_CHANGE_SIGNATURE_GONE:
+	case RW_CHANGE_SIGHTING:
+	case RW_CHANGE_LIFE:
+		return 0;
 	}
 	return -EINVAL;
 }
@@ -363,6 +369,23 @@ uint64_t rw_store_push_change(struct rw_store *store, const struct rw_change *ch
 	case RW_CHANGE_EVIDENCE:
 		row = &change->evidence;
 		bytes = sizeof(change->evidence);
+		break;
+	case RW_CHANGE_TROUBLE:
+		row = &change->trouble;
+		bytes = sizeof(change->trouble);
+		break;
+	case RW_CHANGE_SIGNATURE:
+	case RW_CHANGE_SIGNATURE_GONE:
+		row = &change->signature;
+		bytes = sizeof(change->signature);
+		break;
+	case RW_CHANGE_SIGHTING:
+		row = &change->sighting;
+		bytes = sizeof(change->sighting);
+		break;
+	case RW_CHANGE_LIFE:
+		row = &change->life;
+		bytes = sizeof(change->life);
 		break;
 	}
 	if (row == NULL)

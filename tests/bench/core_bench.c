@@ -158,7 +158,7 @@ static void ask(struct bench *bench, const char *size)
 static void run(uint32_t hosts, const char *size)
 {
 	struct bench bench = {.now = {1000, 1}, .hosts = hosts};
-	struct rw_core_sink sink = {&bench, take_change, NULL};
+	struct rw_core_sink sink = {&bench, take_change, NULL, NULL};
 	struct rw_policy rings = policy();
 	double before = resident_bytes();
 

@@ -110,7 +110,7 @@ FX_UNUSED struct rw_policy fx_policy(uint32_t rings)
 
 FX_UNUSED void fx_new_core(struct fixture *f)
 {
-	struct rw_core_sink sink = {f, fx_take_change, fx_take_probe};
+	struct rw_core_sink sink = {f, fx_take_change, fx_take_probe, NULL};
 
 	assert_int_equal(rw_core_new(&f->policy, &sink, FX_HOSTS_MAX, f->now, &f->core), 0);
 }
@@ -396,7 +396,7 @@ FX_UNUSED struct rw_core *fx_restored(struct fixture *f)
 	static const enum rw_change_type order[] = {RW_CHANGE_DEPLOYMENT, RW_CHANGE_RUN,
 						    RW_CHANGE_HOST, RW_CHANGE_EXPOSURE,
 						    RW_CHANGE_EVIDENCE};
-	struct rw_core_sink sink = {f, fx_take_change, fx_take_probe};
+	struct rw_core_sink sink = {f, fx_take_change, fx_take_probe, NULL};
 	struct rw_core *core;
 
 	assert_int_equal(rw_core_new(&f->policy, &sink, FX_HOSTS_MAX, f->now, &core), 0);

@@ -24,7 +24,7 @@ static void expect(const struct rw_policy *policy, int expected, const char *wor
 	if (fault == NULL || strstr(fault, word) == NULL || ring != expected)
 		fail_msg("wanted '%s' of ring %d, got '%s' of %d", word, expected,
 			 fault == NULL ? "sound" : fault, ring);
-	struct rw_core_sink sink = {NULL, fx_take_change, NULL};
+	struct rw_core_sink sink = {NULL, fx_take_change, NULL, NULL};
 	struct rw_core *core;
 	assert_int_equal(rw_core_new(policy, &sink, 1, (struct rw_now){0, 0}, &core), -EINVAL);
 }

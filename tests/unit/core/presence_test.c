@@ -248,7 +248,7 @@ static void hello_is_refused_for_a_ring_or_a_host_too_many(void **state)
 	(void)state;
 	struct rw_policy policy = fx_policy(1);
 	struct fixture *f = fx_new(policy);
-	struct rw_core_sink sink = {f, fx_take_change, NULL};
+	struct rw_core_sink sink = {f, fx_take_change, NULL, NULL};
 	struct rw_boot boot = {.order = 1};
 	struct rw_core *small;
 	rw_host_handle handle = 7;

@@ -326,7 +326,7 @@ static void rows_that_name_nothing_known_are_refused(void **state)
 	struct fixture *f = fx_started(fx_policy(1), 2);
 	fx_oops(f, 0);
 	struct rw_policy other = fx_policy(1);
-	struct rw_core_sink sink = {f, fx_take_change, NULL};
+	struct rw_core_sink sink = {f, fx_take_change, NULL, NULL};
 	struct rw_core *core;
 
 	/* Without the rows before them. */
