@@ -214,9 +214,14 @@ static void every_transition_is_told_once_with_what_was_before(void **state)
 	rw_core_goodbye(f->core, fx_handle(f, 0), RW_BYE_SENSOR_STOP, 0, f->now);
 	fx_run(f, 40000);
 
-	assert_int_equal(f->journal_count, sizeof(path) / sizeof(path[0]) - 1);
-	for (size_t i = 0; i < f->journal_count; i++) {
-		assert_int_equal(f->journal[i].type, RW_CHANGE_HOST);
+	size_t told = 0;
+
+	for (size_t row = 0; row < f->journal_count; row++) {
+		if (f->journal[row].type == RW_CHANGE_HOST)
+			f->journal[told++] = f->journal[row];
+	}
+	assert_int_equal(told, sizeof(path) / sizeof(path[0]) - 1);
+	for (size_t i = 0; i < told; i++) {
 		assert_int_equal(f->journal[i].host.previous, path[i]);
 		assert_int_equal(f->journal[i].host.presence, path[i + 1]);
 	}
@@ -324,7 +329,7 @@ static void a_host_that_gasps_is_probed_three_times_and_offline_after_five_secon
 	fx_run(f, RW_CORE_TICK_MS);
 	assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
 	assert_int_equal(f->probes, RW_CORE_GASP_PROBES);
-	assert_int_equal(f->journal[f->journal_count - 1].host.previous, RW_SUSPECT);
+	assert_int_equal(fx_last(f, RW_CHANGE_HOST)->host.previous, RW_SUSPECT);
 	/* Nobody else was touched. */
 	assert_int_equal(fx_presence(f, 0), RW_ONLINE);
 	assert_int_equal(fx_presence(f, 2), RW_ONLINE);

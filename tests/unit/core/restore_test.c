@@ -9,7 +9,16 @@ enum { HOSTS = 24, RINGS = 2, STEPS = 1500, SEEDS = 6 };
 
 /* ---- the same, but for what a restart cannot know --------------------------------- */
 
-static void same_hosts(const struct rw_core *live, const struct rw_core *restored)
+/* Stalls since it was told have put it off, live; and a restart leaves time to listen. */
+static void same_due(uint64_t live, uint64_t restored, struct rw_now now)
+{
+	uint64_t least = now.wall_ms + rw_timing_defaults().offline_after_ms;
+
+	assert_true(restored == least || restored <= live);
+}
+
+static void same_hosts(const struct rw_core *live, const struct rw_core *restored,
+		       struct rw_now now)
 {
 	assert_int_equal(rw_core_host_count(live), rw_core_host_count(restored));
 	for (rw_host_handle handle = 0; handle < rw_core_host_count(live); handle++) {
@@ -25,9 +34,24 @@ static void same_hosts(const struct rw_core *live, const struct rw_core *restore
 			continue;
 		}
 		assert_int_equal(a.presence, b.presence);
+		assert_int_equal(a.excluded, b.excluded);
+		assert_int_equal(a.by_age, b.by_age);
+		assert_int_equal(a.unregistered, b.unregistered);
 		if (a.presence == RW_PLANNED)
-			assert_int_equal(a.back_by_wall_ms, b.back_by_wall_ms);
+			same_due(a.back_by_wall_ms, b.back_by_wall_ms, now);
 	}
+}
+
+/* Bits; not of who is new, nor of what the fleet's hours say, which are told each hour. */
+static uint32_t lasting_warnings(const struct rw_verdict *verdict)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0; i < verdict->warning_count; i++)
+		bits |= UINT32_C(1) << verdict->warnings[i];
+	return bits & ~(UINT32_C(1) << RW_WARNING_ENROLMENT_JUMP |
+			UINT32_C(1) << RW_WARNING_LIMIT_BELOW_NOISE |
+			UINT32_C(1) << RW_WARNING_DUPLICATE_IDENTITY);
 }
 
 static void same_verdict(const struct fixture *f, const struct rw_core *restored, const char *id,
@@ -61,12 +85,19 @@ static void same_verdict(const struct fixture *f, const struct rw_core *restored
 	assert_int_equal(a.offline, b.offline);
 	assert_int_equal(a.crashed, b.crashed);
 	assert_int_equal(a.recovered, b.recovered);
-	assert_int_equal(a.warning_count, b.warning_count);
+	assert_int_equal(a.module_failed, b.module_failed);
+	assert_int_equal(a.proof, b.proof);
+	assert_int_equal(a.control_hosts, b.control_hosts);
+	assert_int_equal(a.control_failed, b.control_failed);
+	assert_int_equal(a.max_exposed_hosts, b.max_exposed_hosts);
+	assert_true(a.exposed_host_ms >= b.exposed_host_ms);
+	assert_true(a.control_host_ms >= b.control_host_ms);
+	assert_int_equal(lasting_warnings(&a), lasting_warnings(&b));
 }
 
 static void same(const struct fixture *f, const struct rw_core *restored)
 {
-	same_hosts(f->core, restored);
+	same_hosts(f->core, restored, f->now);
 	assert_int_equal(rw_core_deployment_count(f->core), rw_core_deployment_count(restored));
 	for (uint32_t i = 0; i < rw_core_deployment_count(f->core); i++) {
 		struct rw_deployment_row a, b;
@@ -129,8 +160,53 @@ static void random_event(struct fixture *f, uint32_t host)
 	uint32_t kind = pick(4);
 	uint64_t boot_ms = fx_boot_ms(f, host);
 
-	fx_event_at(f, host, kinds[kind].kind, kinds[kind].name, f->hosts[host].boot - pick(2),
-		    pick(2) == 0 ? boot_ms : boot_ms / 2);
+	char signature[32];
+
+	/* Few of them, so that hosts share some. */
+	snprintf(signature, sizeof(signature), "oops:s%u", pick(12));
+	fx_event_signed(f, host, kinds[kind].kind, kinds[kind].name, f->hosts[host].boot - pick(2),
+			pick(2) == 0 ? boot_ms : boot_ms / 2, signature);
+}
+
+static void random_module_failure(struct fixture *f, uint32_t host)
+{
+	static const char *const modules[] = {"nvidia", "falcon", "zfs"};
+
+	fx_module_failed(f, host, modules[pick(3)], -(int)(1 + pick(20)));
+}
+
+static void random_word(struct fixture *f, const char *host)
+{
+	switch (pick(8)) {
+	case 0:
+		rw_core_host_retire(f->core, host, f->now);
+		break;
+	case 1:
+		rw_core_host_exclude(f->core, host, f->now);
+		break;
+	case 2:
+		rw_core_host_maintenance(f->core, host, pick(60000), f->now);
+		break;
+	default: /* else all would be gone in the end */
+		rw_core_host_enrol(f->core, host, f->now);
+		break;
+	}
+}
+
+static void random_version(struct fixture *f, uint32_t host)
+{
+	static const char *const versions[] = {"1.2.3", "1.2.4", "", "1.2.3 4711"};
+
+	rw_core_version(f->core, fx_handle(f, host), pick(2) == 0 ? "marker:driver" : "kernel",
+			versions[pick(4)], pick(2) == 0, f->now);
+}
+
+/* A retired host's is refused. */
+static void try_hello(struct fixture *f, uint32_t host, const char *ring)
+{
+	if (f->hosts[host].boot != 0 && fx_presence(f, host) == RW_RETIRED)
+		rw_core_host_enrol(f->core, fx_name(host), f->now);
+	fx_hello_end(f, host, ring, (enum rw_boot_end)pick(4));
 }
 
 static void random_host_step(struct fixture *f)
@@ -139,10 +215,10 @@ static void random_host_step(struct fixture *f)
 	uint32_t host = pick(HOSTS);
 	bool known = f->hosts[host].boot != 0;
 
-	switch (known ? pick(8) : 0) {
+	switch (known ? pick(11) : 0) {
 	case 0:
 	case 1:
-		fx_hello_end(f, host, rings[pick(4)], (enum rw_boot_end)pick(4));
+		try_hello(f, host, rings[pick(4)]);
 		break;
 	case 2:
 		f->hosts[host].beats = false;
@@ -159,10 +235,19 @@ static void random_host_step(struct fixture *f)
 		fx_reboots(f, host);
 		if (pick(10) == 0)
 			f->hosts[host].boot = 1 + pick(20);
-		fx_hello_end(f, host, rings[host % 4], (enum rw_boot_end)pick(4));
+		try_hello(f, host, rings[host % 4]);
 		break;
 	case 6:
 		random_event(f, host);
+		break;
+	case 7:
+		random_module_failure(f, host);
+		break;
+	case 8:
+		random_word(f, fx_name(host));
+		break;
+	case 9:
+		random_version(f, host);
 		break;
 	default:
 		rw_core_heard(f->core, fx_handle(f, host), f->now);
@@ -182,6 +267,11 @@ static void random_act(struct fixture *f, unsigned *made)
 		if (*made < 12)
 			snprintf(id, sizeof(id), "d%u", (*made)++);
 		spec = fx_spec(id, RINGS);
+		if (pick(2) == 0) {
+			spec.exposure = RW_EXPOSURE_REPORTED;
+			rw_copy_text(spec.match, sizeof(spec.match),
+				     pick(2) == 0 ? "marker:driver" : "kernel");
+		}
 		rw_core_deploy_create(f->core, &spec, f->now);
 		break;
 	case 1:
@@ -333,7 +423,9 @@ static void rows_that_name_nothing_known_are_refused(void **state)
 	assert_int_equal(rw_core_new(&f->policy, &sink, 10, f->now, &core), 0);
 	for (size_t i = 0; i < f->journal_count; i++) {
 		if (f->journal[i].type != RW_CHANGE_HOST &&
-		    f->journal[i].type != RW_CHANGE_DEPLOYMENT)
+		    f->journal[i].type != RW_CHANGE_DEPLOYMENT &&
+		    f->journal[i].type != RW_CHANGE_SIGNATURE &&
+		    f->journal[i].type != RW_CHANGE_LIFE)
 			assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), -EINVAL);
 	}
 	struct rw_change none = {.type = 99};
@@ -343,8 +435,11 @@ static void rows_that_name_nothing_known_are_refused(void **state)
 	/* With a policy that lost the ring. */
 	other.rings[0].name[1] = '9';
 	assert_int_equal(rw_core_new(&other, &sink, 10, f->now, &core), 0);
-	for (size_t i = 0; i < f->journal_count; i++)
-		assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), -EINVAL);
+	for (size_t i = 0; i < f->journal_count; i++) {
+		if (f->journal[i].type != RW_CHANGE_SIGNATURE &&
+		    f->journal[i].type != RW_CHANGE_LIFE)
+			assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), -EINVAL);
+	}
 	rw_core_free(core);
 
 	/* With numbers that no state has. */
