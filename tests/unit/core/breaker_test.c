@@ -488,6 +488,50 @@ static void a_host_unheard_since_the_restart_is_offline_after_one_listening(void
 	fx_free(f);
 }
 
+static uint32_t told_evidence(const struct fixture *f)
+{
+	uint32_t rows = 0;
+
+	for (size_t i = 0; i < f->journal_count; i++)
+		rows += f->journal[i].type == RW_CHANGE_EVIDENCE;
+	return rows;
+}
+
+static void the_line_of_a_crash_stays_what_it_was_when_it_happened(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+	char first[RW_CORE_EVENT_ID_BYTES];
+
+	fx_oops(f, 0);
+	rw_copy_text(first, sizeof(first), fx_verdict(f, "d", "r0")->evidence[0].event);
+	assert_string_not_equal(first, "");
+	fx_run(f, 1000);
+	fx_oops(f, 0);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->evidence_count, 1);
+	assert_string_equal(v->evidence[0].event, first);
+	assert_int_equal(v->evidence[0].at_wall_ms, f->now.wall_ms - 1000);
+	assert_int_equal(told_evidence(f), 1);
+	fx_free(f);
+}
+
+static void a_boot_that_was_online_at_its_exposure_and_ended_badly_counts(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_enrol(f, 0, 3, "r0");
+	fx_listen(f);
+	fx_create(f, "d", 1);
+	fx_start(f, "d", "r0", 1);
+	/* Not one byte of this boot came after the start. */
+	fx_reboots(f, 0);
+	fx_hello_end(f, 0, "r0", RW_END_UNEXPECTED);
+	assert_int_equal(fx_verdict(f, "d", "r0")->crashed, 1);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +556,8 @@ int main(void)
 		cmocka_unit_test(a_silent_host_that_came_back_in_time_is_no_evidence),
 		cmocka_unit_test(a_crash_opens_it_even_while_blind_but_silence_does_not),
 		cmocka_unit_test(a_host_unheard_since_the_restart_is_offline_after_one_listening),
+		cmocka_unit_test(the_line_of_a_crash_stays_what_it_was_when_it_happened),
+		cmocka_unit_test(a_boot_that_was_online_at_its_exposure_and_ended_badly_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -536,6 +536,83 @@ static void a_false_gasp_changes_no_verdict(void **state)
 	fx_free(f);
 }
 
+static void planned_hosts_that_come_back_leave_the_deadlines_of_the_others(void **state)
+{
+	(void)state;
+	enum { COUNT = 120 };
+	uint64_t due_ms[COUNT];
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_enrol(f, 0, COUNT, "r0");
+	uint64_t begin_ms = f->now.boot_ms;
+	for (uint32_t i = 0; i < COUNT; i++) {
+		f->hosts[i].beats = false;
+		due_ms[i] = 31000 + 1000 * (uint64_t)(i * i * 31 % 127);
+		rw_core_goodbye(f->core, fx_handle(f, i), RW_BYE_REBOOT, due_ms[i], f->now);
+	}
+	for (uint32_t i = 0; i < COUNT; i += 3) {
+		fx_beat(f, i);
+		rw_core_goodbye(f->core, fx_handle(f, i), RW_BYE_REBOOT, due_ms[i] += 7000, f->now);
+	}
+	while (f->now.boot_ms - begin_ms < 170000) {
+		fx_run(f, 1000);
+		for (uint32_t i = 0; i < COUNT; i++)
+			assert_int_equal(fx_presence(f, i) == RW_OFFLINE,
+					 f->now.boot_ms - begin_ms >= due_ms[i]);
+	}
+	fx_free(f);
+}
+
+static void a_goodbye_is_itself_a_sign_of_life(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	policy.rings[0].limits[RW_RULE_OFFLINE].judged = false;
+	policy.rings[0].limits[RW_RULE_FAILED].judged = false;
+	struct fixture *f = fx_started(policy, 3);
+
+	f->hosts[0].beats = false;
+	fx_run(f, 35000);
+	assert_int_equal(fx_verdict(f, "d", "r0")->offline, 1);
+	rw_core_goodbye(f->core, fx_handle(f, 0), RW_BYE_REBOOT, 60000, f->now);
+	assert_int_equal(fx_presence(f, 0), RW_PLANNED);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->offline, 0);
+	assert_int_equal(v->recovered, 1);
+
+	/* And the first of a host since its exposure, too. */
+	fx_create(f, "e", 1);
+	fx_start(f, "e", "r0", 1);
+	assert_int_equal(fx_verdict(f, "e", "r0")->at_risk, 0);
+	rw_core_goodbye(f->core, fx_handle(f, 1), RW_BYE_REBOOT, 60000, f->now);
+	assert_int_equal(fx_verdict(f, "e", "r0")->at_risk, 1);
+	fx_check(f);
+	fx_free(f);
+}
+
+static void what_changes_nothing_is_told_to_nobody(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_hello(f, 0, "r0");
+	uint64_t told = f->sequence;
+	fx_hello(f, 0, "r0"); /* a new session of the same boot */
+	fx_beat(f, 0);
+	fx_run(f, 60000);
+	assert_int_equal(f->sequence, told);
+	fx_free(f);
+}
+
+static void a_goodbye_has_the_name_that_it_has_everywhere(void **state)
+{
+	(void)state;
+	assert_string_equal(rw_core_goodbye_name(RW_BYE_REBOOT), "reboot");
+	assert_string_equal(rw_core_goodbye_name(RW_BYE_POWER_OFF), "power_off");
+	assert_string_equal(rw_core_goodbye_name(RW_BYE_KEXEC), "kexec");
+	assert_string_equal(rw_core_goodbye_name(RW_BYE_SENSOR_STOP), "sensor_stop");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -564,6 +641,10 @@ int main(void)
 		cmocka_unit_test(gasps_among_suspects_leave_the_order_of_the_others_alone),
 		cmocka_unit_test(a_gasp_opens_the_breaker_twenty_five_seconds_before_silence_would),
 		cmocka_unit_test(a_false_gasp_changes_no_verdict),
+		cmocka_unit_test(planned_hosts_that_come_back_leave_the_deadlines_of_the_others),
+		cmocka_unit_test(a_goodbye_is_itself_a_sign_of_life),
+		cmocka_unit_test(what_changes_nothing_is_told_to_nobody),
+		cmocka_unit_test(a_goodbye_has_the_name_that_it_has_everywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
