@@ -420,6 +420,53 @@ static void an_ended_deployment_remembers_who_recovered_and_crashed(void **state
 	fx_free(f);
 }
 
+static void a_reset_leaves_nothing_of_the_breaker(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	fx_oops(f, 0);
+	assert_true(rw_core_deploy_reset(f->core, "d", "r0", f->now).changed);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_false(v->breaker_open);
+	assert_int_equal(v->rule, RW_RULE_NONE);
+	assert_int_equal(v->grade, RW_GRADE_NONE);
+	assert_int_equal(v->opened_wall_ms, 0);
+	assert_int_equal(v->evidence_count, 0);
+
+	size_t last = f->journal_count - 1;
+	while (f->journal[last].type != RW_CHANGE_RUN)
+		last--;
+	assert_false(f->journal[last].run.breaker_open);
+	assert_int_equal(f->journal[last].run.opened_failed, 0);
+	assert_int_equal(f->journal[last].run.opened_at_risk, 0);
+	fx_free(f);
+}
+
+static void a_deployment_begins_without_a_reason_to_end(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+	struct rw_deployment_row spec = fx_spec("d", 1), row;
+
+	rw_copy_text(spec.reason, sizeof(spec.reason), "none of the caller's");
+	spec.ended_wall_ms = 7;
+	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, 0);
+	assert_true(rw_core_deployment_at(f->core, 0, &row));
+	assert_string_equal(row.reason, "");
+	assert_int_equal(row.ended_wall_ms, 0);
+	assert_int_equal(row.state, RW_DEPLOYMENT_ACTIVE);
+	fx_free(f);
+}
+
+static void a_grade_has_its_name(void **state)
+{
+	(void)state;
+	assert_string_equal(rw_grade_name(RW_GRADE_NONE), "none");
+	assert_string_equal(rw_grade_name(RW_GRADE_LIMIT), "limit");
+	assert_string_equal(rw_grade_name(RW_GRADE_EVIDENCE), "evidence");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +485,9 @@ int main(void)
 		cmocka_unit_test(a_deployment_may_name_every_ring_there_can_be),
 		cmocka_unit_test(a_reason_too_long_is_cut_at_a_character),
 		cmocka_unit_test(an_ended_deployment_remembers_who_recovered_and_crashed),
+		cmocka_unit_test(a_reset_leaves_nothing_of_the_breaker),
+		cmocka_unit_test(a_deployment_begins_without_a_reason_to_end),
+		cmocka_unit_test(a_grade_has_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

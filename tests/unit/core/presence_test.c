@@ -613,6 +613,33 @@ static void a_goodbye_has_the_name_that_it_has_everywhere(void **state)
 	assert_string_equal(rw_core_goodbye_name(RW_BYE_SENSOR_STOP), "sensor_stop");
 }
 
+static void a_gap_of_two_ticks_is_no_stall_and_a_longer_one_is(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_listen(f);
+	fx_sleep(f, 2 * RW_CORE_TICK_MS);
+	fx_tick(f);
+	assert_null(rw_core_blind_reason(f->core, f->now));
+	fx_sleep(f, 2 * RW_CORE_TICK_MS + 1);
+	fx_tick(f);
+	assert_string_equal(rw_core_blind_reason(f->core, f->now), "stalled");
+	fx_free(f);
+}
+
+static void any_heartbeat_but_0_is_the_rings_own(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	policy.rings[0].heartbeat_every_ms = 1;
+	struct fixture *f = fx_new(policy);
+
+	fx_hello(f, 0, "r0");
+	assert_int_equal(rw_core_heartbeat_every_ms(f->core, fx_handle(f, 0)), 1);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -645,6 +672,8 @@ int main(void)
 		cmocka_unit_test(a_goodbye_is_itself_a_sign_of_life),
 		cmocka_unit_test(what_changes_nothing_is_told_to_nobody),
 		cmocka_unit_test(a_goodbye_has_the_name_that_it_has_everywhere),
+		cmocka_unit_test(a_gap_of_two_ticks_is_no_stall_and_a_longer_one_is),
+		cmocka_unit_test(any_heartbeat_but_0_is_the_rings_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

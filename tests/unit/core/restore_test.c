@@ -475,6 +475,15 @@ static void every_row_ever_told_read_in_order_gives_the_same_too(void **state)
 	fx_free(f);
 }
 
+static uint32_t told(const struct fixture *f, enum rw_change_type type)
+{
+	uint32_t rows = 0;
+
+	for (size_t i = 0; i < f->journal_count; i++)
+		rows += f->journal[i].type == type;
+	return rows;
+}
+
 static void a_store_that_lost_everything_is_told_everything(void **state)
 {
 	(void)state;
@@ -492,10 +501,31 @@ static void a_store_that_lost_everything_is_told_everything(void **state)
 	f->journal_count = 0; /* nothing of before the refusal is left */
 	f->refuse_from = 0;
 	fx_run(f, 1000);
+	assert_int_equal(told(f, RW_CHANGE_HOST), 11); /* once each */
+	assert_int_equal(told(f, RW_CHANGE_EXPOSURE), 20);
 	check_restored(f);
 	fx_restart(f);
 	assert_int_equal(fx_verdict(f, "d", "r1")->evidence_count, 1);
 	assert_int_equal(fx_verdict(f, "e", "r1")->exposed, 5);
+	fx_free(f);
+}
+
+static void a_breaker_that_no_state_has_is_refused(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 2);
+	size_t last = f->journal_count - 1;
+
+	while (f->journal[last].type != RW_CHANGE_RUN)
+		last--;
+	struct rw_change row = f->journal[last];
+	row.run.rule = RW_RULE_COUNT;
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	row = f->journal[last];
+	row.run.grade = RW_GRADE_EVIDENCE + 1;
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	row = f->journal[last];
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), 0);
 	fx_free(f);
 }
 
@@ -513,6 +543,7 @@ int main(void)
 		cmocka_unit_test(listening_begins_behind_the_last_row),
 		cmocka_unit_test(every_row_ever_told_read_in_order_gives_the_same_too),
 		cmocka_unit_test(a_store_that_lost_everything_is_told_everything),
+		cmocka_unit_test(a_breaker_that_no_state_has_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
