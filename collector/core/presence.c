@@ -300,7 +300,8 @@ bool rw_core_gasp(struct rw_core *core, rw_host_handle handle, struct rw_now now
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
 	rw_core_advance(core, now);
-	if (host == NULL || host->gasp_due_obs_ms > core->obs_ms)
+	/* One whose time is over while no tick has come yet gasps still. */
+	if (host == NULL || host->gasping || host->gasp_due_obs_ms > core->obs_ms)
 		return false;
 	enum rw_presence from = host->presence;
 	uint64_t due_obs_ms = core->obs_ms + RW_CORE_GASP_MS;

@@ -640,6 +640,22 @@ static void any_heartbeat_but_0_is_the_rings_own(void **state)
 	fx_free(f);
 }
 
+static void a_gasp_between_the_deadline_and_its_tick_changes_nothing(void **state)
+{
+	(void)state;
+	struct fixture *f = silent_for(1000);
+
+	assert_true(gasp(f, 1));
+	fx_run(f, RW_CORE_GASP_MS - RW_CORE_TICK_MS);
+	fx_sleep(f, RW_CORE_TICK_MS);
+	assert_false(gasp(f, 1));
+	fx_check(f);
+	fx_tick(f);
+	assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
+	fx_check(f);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -674,6 +690,7 @@ int main(void)
 		cmocka_unit_test(a_goodbye_has_the_name_that_it_has_everywhere),
 		cmocka_unit_test(a_gap_of_two_ticks_is_no_stall_and_a_longer_one_is),
 		cmocka_unit_test(any_heartbeat_but_0_is_the_rings_own),
+		cmocka_unit_test(a_gasp_between_the_deadline_and_its_tick_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
