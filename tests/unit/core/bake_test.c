@@ -216,6 +216,31 @@ static void a_reset_between_two_ticks_begins_at_0(void **state)
 	fx_free(f);
 }
 
+static void a_ring_of_one_host_bakes_too(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 1);
+
+	fx_run(f, FX_BAKE_MS);
+	assert_string_equal(fx_say(fx_verdict(f, "d", "r0")), "proceed");
+	fx_free(f);
+}
+
+static void even_a_bake_of_0_is_not_complete_before_its_step(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	policy.rings[0].bake_ms = 0;
+	struct fixture *f = fx_new(policy);
+
+	fx_enrol(f, 0, 3, "r0");
+	fx_listen(f);
+	fx_create(f, "d", 1);
+	assert_string_equal(fx_say(fx_verdict(f, "d", "r0")),
+			    "hold: not_started no_exposed_hosts too_few_hosts bake_incomplete");
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +254,8 @@ int main(void)
 		cmocka_unit_test(each_step_bakes_for_itself),
 		cmocka_unit_test(hosts_that_count_in_another_ring_are_missing_from_the_target),
 		cmocka_unit_test(a_reset_between_two_ticks_begins_at_0),
+		cmocka_unit_test(a_ring_of_one_host_bakes_too),
+		cmocka_unit_test(even_a_bake_of_0_is_not_complete_before_its_step),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

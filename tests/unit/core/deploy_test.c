@@ -467,6 +467,26 @@ static void a_grade_has_its_name(void **state)
 	assert_string_equal(rw_grade_name(RW_GRADE_EVIDENCE), "evidence");
 }
 
+static void a_ring_is_unhealthy_by_either_rule_about_silence(void **state)
+{
+	static const enum rw_rule rules[] = {RW_RULE_OFFLINE, RW_RULE_FAILED};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct rw_policy policy = fx_policy(1);
+		policy.rings[0].limits[rules[i]].judged = false;
+		struct fixture *f = fx_new(policy);
+
+		fx_enrol(f, 0, 3, "r0");
+		f->hosts[0].beats = false;
+		fx_run(f, 40000);
+		fx_create(f, "d", 1);
+		expect_refusal(rw_core_deploy_start(f->core, "d", "r0", 1, f->now), -EPERM,
+			       RW_REASON_RING_UNHEALTHY);
+		fx_free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +508,7 @@ int main(void)
 		cmocka_unit_test(a_reset_leaves_nothing_of_the_breaker),
 		cmocka_unit_test(a_deployment_begins_without_a_reason_to_end),
 		cmocka_unit_test(a_grade_has_its_name),
+		cmocka_unit_test(a_ring_is_unhealthy_by_either_rule_about_silence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -637,6 +637,7 @@ static void any_heartbeat_but_0_is_the_rings_own(void **state)
 
 	fx_hello(f, 0, "r0");
 	assert_int_equal(rw_core_heartbeat_every_ms(f->core, fx_handle(f, 0)), 1);
+	assert_int_equal(rw_core_heartbeat_every_ms(f->core, RW_NO_HOST), 5000);
 	fx_free(f);
 }
 
@@ -653,6 +654,37 @@ static void a_gasp_between_the_deadline_and_its_tick_changes_nothing(void **stat
 	fx_tick(f);
 	assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
 	fx_check(f);
+	fx_free(f);
+}
+
+static void an_event_is_a_sign_of_life(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_hello(f, 0, "r0");
+	f->hosts[0].beats = false;
+	fx_run(f, 15000);
+	assert_int_equal(fx_presence(f, 0), RW_SUSPECT);
+	fx_event_at(f, 0, KIND_WARNING, "warning", 10, fx_boot_ms(f, 0));
+	assert_int_equal(fx_presence(f, 0), RW_ONLINE);
+	fx_free(f);
+}
+
+static void a_row_says_since_when_and_when_last_heard(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+	struct rw_host_row row;
+
+	fx_hello(f, 0, "r0");
+	f->hosts[0].beats = false;
+	uint64_t heard = f->now.wall_ms;
+	fx_run(f, 40000);
+	assert_true(rw_core_host_at(f->core, fx_handle(f, 0), &row));
+	assert_int_equal(row.presence, RW_OFFLINE);
+	assert_int_equal(row.heard_wall_ms, heard);
+	assert_int_equal(row.since_wall_ms, heard + f->policy.timing.offline_after_ms);
 	fx_free(f);
 }
 
@@ -691,6 +723,8 @@ int main(void)
 		cmocka_unit_test(a_gap_of_two_ticks_is_no_stall_and_a_longer_one_is),
 		cmocka_unit_test(any_heartbeat_but_0_is_the_rings_own),
 		cmocka_unit_test(a_gasp_between_the_deadline_and_its_tick_changes_nothing),
+		cmocka_unit_test(an_event_is_a_sign_of_life),
+		cmocka_unit_test(a_row_says_since_when_and_when_last_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
