@@ -529,6 +529,36 @@ static void a_breaker_that_no_state_has_is_refused(void **state)
 	fx_free(f);
 }
 
+static void rows_told_again_are_read_as_the_same(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 5);
+	struct rw_core_sink sink = {f, fx_take_change, NULL};
+	struct rw_core *core;
+
+	f->refuse_from = f->sequence + 1;
+	fx_hello(f, 20, "r0");
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	assert_int_equal(rw_core_new(&f->policy, &sink, FX_HOSTS_MAX, f->now, &core), 0);
+	for (size_t i = 0; i < f->journal_count; i++)
+		assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), 0);
+	/* A deployment's row that comes last ends nothing that it does not name as ended. */
+	for (size_t i = 0; i < f->journal_count; i++) {
+		if (f->journal[i].type == RW_CHANGE_DEPLOYMENT)
+			assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), 0);
+	}
+	rw_core_restored(core, f->now);
+	same(f, core);
+	assert_null(rw_core_check(core));
+	/* And who was exposed is so still. */
+	rw_core_free(f->core);
+	f->core = core;
+	fx_oops(f, 0);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +574,7 @@ int main(void)
 		cmocka_unit_test(every_row_ever_told_read_in_order_gives_the_same_too),
 		cmocka_unit_test(a_store_that_lost_everything_is_told_everything),
 		cmocka_unit_test(a_breaker_that_no_state_has_is_refused),
+		cmocka_unit_test(rows_told_again_are_read_as_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

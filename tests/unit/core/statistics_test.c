@@ -104,6 +104,14 @@ static void what_a_ring_can_find(void **state)
 	is_near(rw_stat_at_least(1, 1000, rw_stat_detectable(1000, 0.95)), 0.95, 1e-9);
 }
 
+static void a_share_of_nobody_or_of_too_many_has_no_lower_bound(void **state)
+{
+	(void)state;
+	is_near(rw_stat_lower(0, 0, 0.95), 0.0, 0.0);
+	is_near(rw_stat_lower(0, 10, 0.95), 0.0, 0.0);
+	is_near(rw_stat_lower(11, 10, 0.95), 0.0, 0.0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +121,7 @@ int main(void)
 		cmocka_unit_test(bounds_have_their_closed_forms),
 		cmocka_unit_test(a_bound_is_where_the_tail_is_five_percent),
 		cmocka_unit_test(what_a_ring_can_find),
+		cmocka_unit_test(a_share_of_nobody_or_of_too_many_has_no_lower_bound),
 	};
 
 	return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
