@@ -241,6 +241,15 @@ static void even_a_bake_of_0_is_not_complete_before_its_step(void **state)
 	fx_free(f);
 }
 
+static void a_bake_has_a_name_for_each_state(void **state)
+{
+	(void)state;
+	assert_string_equal(rw_bake_state_name(RW_BAKE_NOT_STARTED), "not_started");
+	assert_string_equal(rw_bake_state_name(RW_BAKE_BAKING), "baking");
+	assert_string_equal(rw_bake_state_name(RW_BAKE_PAUSED), "paused");
+	assert_string_equal(rw_bake_state_name(RW_BAKE_COMPLETE), "complete");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +265,7 @@ int main(void)
 		cmocka_unit_test(a_reset_between_two_ticks_begins_at_0),
 		cmocka_unit_test(a_ring_of_one_host_bakes_too),
 		cmocka_unit_test(even_a_bake_of_0_is_not_complete_before_its_step),
+		cmocka_unit_test(a_bake_has_a_name_for_each_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -601,6 +601,27 @@ static void a_count_of_boots_that_went_back_is_remembered_over_a_restart(void **
 	fx_free(f);
 }
 
+static void what_fell_silent_while_blind_is_judged_in_each_deployment(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	fx_create(f, "e", 1);
+	fx_start(f, "e", "r0", 1);
+	fx_run(f, 5000);
+	f->hosts[0].beats = false;
+	fx_run(f, 25000);
+	fx_sleep(f, 60000); /* the observer's own stall */
+	fx_run(f, 10000);
+	assert_int_equal(fx_presence(f, 0), RW_OFFLINE);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_HOLD);
+	assert_int_equal(fx_verdict(f, "e", "r0")->decision, RW_HOLD);
+	fx_run(f, 5000);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	assert_int_equal(fx_verdict(f, "e", "r0")->decision, RW_ABORT);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -631,6 +652,7 @@ int main(void)
 		cmocka_unit_test(a_kind_that_no_policy_can_name_never_counts),
 		cmocka_unit_test(who_went_away_with_a_goodbye_did_not_crash),
 		cmocka_unit_test(a_count_of_boots_that_went_back_is_remembered_over_a_restart),
+		cmocka_unit_test(what_fell_silent_while_blind_is_judged_in_each_deployment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

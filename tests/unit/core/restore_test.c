@@ -559,6 +559,39 @@ static void rows_told_again_are_read_as_the_same(void **state)
 	fx_free(f);
 }
 
+static void a_reset_that_the_store_missed_is_told_with_the_rest(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 5);
+
+	fx_oops(f, 0);
+	f->refuse_from = f->sequence + 1;
+	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, -EIO);
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	fx_restart(f);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->decision, RW_HOLD);
+	assert_int_equal(v->evidence_count, 0);
+	fx_free(f);
+}
+
+static void a_host_is_exposed_in_one_ring_of_a_deployment(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(2), 3);
+	size_t last = f->journal_count - 1;
+
+	while (f->journal[last].type != RW_CHANGE_EXPOSURE)
+		last--;
+	struct rw_change row = f->journal[last];
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), 0);
+	rw_copy_text(row.exposure.ring, sizeof(row.exposure.ring), "r1");
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	assert_int_equal(fx_verdict(f, "d", "r1")->exposed, 0);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -575,6 +608,8 @@ int main(void)
 		cmocka_unit_test(a_store_that_lost_everything_is_told_everything),
 		cmocka_unit_test(a_breaker_that_no_state_has_is_refused),
 		cmocka_unit_test(rows_told_again_are_read_as_the_same),
+		cmocka_unit_test(a_reset_that_the_store_missed_is_told_with_the_rest),
+		cmocka_unit_test(a_host_is_exposed_in_one_ring_of_a_deployment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
