@@ -432,7 +432,8 @@ bool rw_core_gasp(struct rw_core *core, rw_host_handle handle, struct rw_now now
 
 	rw_core_advance(core, now);
 	struct rw_trouble *trouble = host == NULL ? NULL : rw_trouble_of(core, handle);
-	if (trouble == NULL || trouble->gasp_due_obs_ms > core->obs_ms)
+	/* One whose time is over while no tick has come yet gasps still. */
+	if (trouble == NULL || host->gasping || trouble->gasp_due_obs_ms > core->obs_ms)
 		return false;
 	enum rw_presence from = host->presence;
 	uint64_t due_obs_ms = core->obs_ms + RW_CORE_GASP_MS;

@@ -513,6 +513,180 @@ static void an_act_that_was_half_taken_says_so_and_can_be_asked_again(void **sta
 	fx_free(f);
 }
 
+static void a_host_switched_off_keeps_its_grace_over_a_restart(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_hello(f, 0, "r0");
+	fx_hello(f, 1, "r0");
+	f->hosts[0].beats = f->hosts[1].beats = false;
+	rw_core_goodbye(f->core, fx_handle(f, 0), RW_BYE_POWER_OFF, 0, f->now);
+	rw_core_goodbye(f->core, fx_handle(f, 1), RW_BYE_KEXEC, 600000, f->now);
+	f->now.wall_ms -= 50000000; /* the wall clock was set back while it was down */
+	fx_restart(f);
+	fx_run(f, f->policy.timing.max_planned_ms);
+	assert_int_equal(fx_presence(f, 0), RW_PLANNED);
+	assert_int_equal(fx_presence(f, 1), RW_OFFLINE); /* no goodbye excuses more */
+	fx_free(f);
+}
+
+static void listening_begins_behind_the_last_row(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	fx_run(f, 10000); /* as long as the reading took */
+	rw_core_restored(f->core, f->now);
+	fx_run(f, f->policy.timing.offline_after_ms - RW_CORE_TICK_MS);
+	assert_string_equal(rw_core_blind_reason(f->core, f->now), "listening");
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_null(rw_core_blind_reason(f->core, f->now));
+	fx_free(f);
+}
+
+static void every_row_ever_told_read_in_order_gives_the_same_too(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(2), 5);
+	struct rw_core_sink sink = {f, fx_take_change, NULL, NULL};
+	struct rw_core *core;
+
+	fx_oops(f, 0);
+	assert_true(rw_core_deploy_reset(f->core, "d", "r0", f->now).changed);
+	fx_hello(f, 1, "r1");
+	f->hosts[2].beats = false;
+	fx_run(f, 31000);
+	fx_create(f, "e", 2);
+	assert_int_equal(rw_core_deploy_withdraw(f->core, "d", "enough", f->now).status, 0);
+
+	assert_int_equal(rw_core_new(&f->policy, &sink, FX_HOSTS_MAX, f->now, &core), 0);
+	for (size_t i = 0; i < f->journal_count; i++)
+		assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), 0);
+	rw_core_restored(core, f->now);
+	same(f, core);
+	assert_null(rw_core_check(core));
+	rw_core_free(core);
+	fx_free(f);
+}
+
+static uint32_t told(const struct fixture *f, enum rw_change_type type)
+{
+	uint32_t rows = 0;
+
+	for (size_t i = 0; i < f->journal_count; i++)
+		rows += f->journal[i].type == type;
+	return rows;
+}
+
+static void a_store_that_lost_everything_is_told_everything(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(2), 5);
+
+	fx_enrol(f, 10, 5, "r1");
+	fx_create(f, "e", 2);
+	fx_start(f, "e", "r0", 1);
+	fx_run(f, FX_BAKE_MS + 5000);
+	fx_start(f, "d", "r1", 1);
+	fx_start(f, "e", "r1", 1);
+	fx_oops(f, 11); /* counts in both */
+	f->refuse_from = f->sequence + 1;
+	fx_hello(f, 20, "r0");
+	f->journal_count = 0; /* nothing of before the refusal is left */
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	assert_int_equal(told(f, RW_CHANGE_HOST), 11); /* once each */
+	assert_int_equal(told(f, RW_CHANGE_EXPOSURE), 20);
+	check_restored(f);
+	fx_restart(f);
+	assert_int_equal(fx_verdict(f, "d", "r1")->evidence_count, 1);
+	assert_int_equal(fx_verdict(f, "e", "r1")->exposed, 5);
+	fx_free(f);
+}
+
+static void a_breaker_that_no_state_has_is_refused(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 2);
+	size_t last = f->journal_count - 1;
+
+	while (f->journal[last].type != RW_CHANGE_RUN)
+		last--;
+	struct rw_change row = f->journal[last];
+	row.run.rule = RW_RULE_COUNT;
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	row = f->journal[last];
+	row.run.grade = RW_GRADE_EVIDENCE + 1;
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	row = f->journal[last];
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), 0);
+	fx_free(f);
+}
+
+static void rows_told_again_are_read_as_the_same(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 5);
+	struct rw_core_sink sink = {f, fx_take_change, NULL, NULL};
+	struct rw_core *core;
+
+	f->refuse_from = f->sequence + 1;
+	fx_hello(f, 20, "r0");
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	assert_int_equal(rw_core_new(&f->policy, &sink, FX_HOSTS_MAX, f->now, &core), 0);
+	for (size_t i = 0; i < f->journal_count; i++)
+		assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), 0);
+	/* A deployment's row that comes last ends nothing that it does not name as ended. */
+	for (size_t i = 0; i < f->journal_count; i++) {
+		if (f->journal[i].type == RW_CHANGE_DEPLOYMENT)
+			assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), 0);
+	}
+	rw_core_restored(core, f->now);
+	same(f, core);
+	assert_null(rw_core_check(core));
+	/* And who was exposed is so still. */
+	rw_core_free(f->core);
+	f->core = core;
+	fx_oops(f, 0);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	fx_free(f);
+}
+
+static void a_reset_that_the_store_missed_is_told_with_the_rest(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 5);
+
+	fx_oops(f, 0);
+	f->refuse_from = f->sequence + 1;
+	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, -EIO);
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	fx_restart(f);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->decision, RW_HOLD);
+	assert_int_equal(v->evidence_count, 0);
+	fx_free(f);
+}
+
+static void a_host_is_exposed_in_one_ring_of_a_deployment(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(2), 3);
+	size_t last = f->journal_count - 1;
+
+	while (f->journal[last].type != RW_CHANGE_EXPOSURE)
+		last--;
+	struct rw_change row = f->journal[last];
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), 0);
+	rw_copy_text(row.exposure.ring, sizeof(row.exposure.ring), "r1");
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	assert_int_equal(fx_verdict(f, "d", "r1")->exposed, 0);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +697,14 @@ int main(void)
 		cmocka_unit_test(rows_that_name_nothing_known_are_refused),
 		cmocka_unit_test(what_the_sink_refused_is_told_again),
 		cmocka_unit_test(an_act_that_was_half_taken_says_so_and_can_be_asked_again),
+		cmocka_unit_test(a_host_switched_off_keeps_its_grace_over_a_restart),
+		cmocka_unit_test(listening_begins_behind_the_last_row),
+		cmocka_unit_test(every_row_ever_told_read_in_order_gives_the_same_too),
+		cmocka_unit_test(a_store_that_lost_everything_is_told_everything),
+		cmocka_unit_test(a_breaker_that_no_state_has_is_refused),
+		cmocka_unit_test(rows_told_again_are_read_as_the_same),
+		cmocka_unit_test(a_reset_that_the_store_missed_is_told_with_the_rest),
+		cmocka_unit_test(a_host_is_exposed_in_one_ring_of_a_deployment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
