@@ -44,6 +44,7 @@ struct collector {
 	const char *config_path;
 	struct rw_collector_config config;
 	struct rw_policy policy;
+	struct rw_inventory *inventory; /* until ingest takes it over */
 	uv_loop_t loop;
 	uv_signal_t terminate, interrupt, reload;
 	uv_timer_t drain;
@@ -152,19 +153,13 @@ struct loaded {
 	struct rw_policy policy;
 };
 
-static void reload_certificates(struct collector *c)
+static void reload_certificates(struct collector *c, const struct rw_collector_config *config)
 {
-	rw_autofree struct loaded *loaded = calloc(1, sizeof(*loaded));
-	char error[RW_CONF_ERROR_BYTES] = "out of memory";
+	char error[RW_TLS_ERROR_BYTES];
 	struct rw_identity own;
 	SSL_CTX *context;
 
-	if (loaded == NULL || rw_collector_config_load(c->config_path, &loaded->config,
-						       &loaded->policy, error) != 0) {
-		rw_error("event=reload what=config result=kept detail=\"%s\"", error);
-		return;
-	}
-	if (make_context(&loaded->config, &context, &own, error) != 0) {
+	if (make_context(config, &context, &own, error) != 0) {
 		rw_error("event=reload what=certificates result=kept detail=\"%s\"", error);
 		return;
 	}
@@ -178,6 +173,43 @@ static void reload_certificates(struct collector *c)
 	}
 	rw_ingest_set_context(c->ingest, context);
 	rw_info("event=reload what=certificates result=done");
+}
+
+static int load_inventory(const struct rw_collector_config *config, const struct rw_policy *policy,
+			  struct rw_inventory **out, char error[RW_CONF_ERROR_BYTES])
+{
+	*out = NULL;
+	return config->inventory_given ? rw_inventory_load(config->inventory, policy, out, error)
+				       : 0;
+}
+
+/* Held against the policy that is judged by, which is the start's. */
+static void reload_inventory(struct collector *c, const struct rw_collector_config *config)
+{
+	char error[RW_CONF_ERROR_BYTES];
+	struct rw_inventory *inventory;
+
+	if (load_inventory(config, &c->policy, &inventory, error) != 0) {
+		rw_error("event=reload what=inventory result=kept detail=\"%s\"", error);
+		return;
+	}
+	rw_ingest_set_inventory(c->ingest, inventory);
+	rw_info("event=reload what=inventory result=done hosts=%u",
+		inventory == NULL ? 0 : (unsigned)rw_inventory_count(inventory));
+}
+
+static void reload_files(struct collector *c)
+{
+	rw_autofree struct loaded *loaded = calloc(1, sizeof(*loaded));
+	char error[RW_CONF_ERROR_BYTES] = "out of memory";
+
+	if (loaded == NULL || rw_collector_config_load(c->config_path, &loaded->config,
+						       &loaded->policy, error) != 0) {
+		rw_error("event=reload what=config result=kept detail=\"%s\"", error);
+		return;
+	}
+	reload_certificates(c, &loaded->config);
+	reload_inventory(c, &loaded->config);
 	rw_info("event=reload what=policy result=kept detail=\"the policy is read at the start "
 		"only\"");
 }
@@ -187,7 +219,7 @@ static void on_reload(uv_signal_t *handle, int number)
 	struct collector *c = handle->data;
 
 	(void)number;
-	reload_certificates(c);
+	reload_files(c);
 	reload_tokens(c);
 }
 
@@ -305,12 +337,14 @@ static int open_ingest(struct collector *c)
 		.listen = c->config.listen.sensors,
 		.trust_domain = own.trust_domain,
 		.context = context,
+		.inventory = c->inventory,
 		.events_burst = c->config.quotas.events_burst,
 		.events_per_second = c->config.quotas.events_per_second,
 		.sessions_max = c->config.quotas.sessions_max,
 	};
 	err = rw_ingest_open(c->hub, &config, &c->ingest, error);
 	if (err == 0) {
+		c->inventory = NULL;
 		rw_hub_set_ingest(c->hub, c->ingest);
 		rw_info("event=listening what=sensors addr=%s", rw_ingest_address(c->ingest));
 		return RW_EXIT_OK;
@@ -418,6 +452,7 @@ static int run(struct collector *c)
 	rw_gasp_listener_free(c->gasp_listener);
 	rw_hub_free(c->hub);
 	uv_loop_close(&c->loop);
+	rw_inventory_free(c->inventory);
 	if (code == RW_EXIT_OK)
 		rw_info("event=stopped");
 	return code;
@@ -432,13 +467,14 @@ static void print_help(void)
 	       "Folds the hosts of each rollout ring into one verdict: proceed, hold or abort.\n"
 	       "\n"
 	       "  --config FILE      default %s\n"
-	       "  --check-config     read the configuration and the policy, say what is wrong, "
-	       "end\n"
+	       "  --check-config     read configuration, policy and inventory, say what is "
+	       "wrong, end\n"
 	       "  --log-level LEVEL  error, warning, info (default) or debug\n"
 	       "  --version          program, schemas, revision\n"
 	       "  --help             this\n"
 	       "\n"
-	       "SIGHUP reads certificates and tokens again; SIGTERM ends in good order.\n"
+	       "SIGHUP reads certificates, inventory and tokens again; SIGTERM ends in good "
+	       "order.\n"
 	       "Exit codes: 0 ended as asked, 2 configuration or usage, 69 port in use,\n"
 	       "70 internal, 73 store cannot be opened, 77 permission.\n",
 	       program, DEFAULT_CONFIG);
@@ -449,6 +485,16 @@ static int usage(const char *what, const char *value)
 	fprintf(stderr, "%s: %s%s%s; --help says how\n", program, what, value == NULL ? "" : ": ",
 		value == NULL ? "" : value);
 	return RW_EXIT_USAGE;
+}
+
+static void print_checked(const struct collector *c)
+{
+	printf("%s: good; %u rings in %s", c->config_path, (unsigned)c->policy.ring_count,
+	       c->config.policy);
+	if (c->inventory != NULL)
+		printf(", %u hosts in %s", (unsigned)rw_inventory_count(c->inventory),
+		       c->config.inventory);
+	putchar('\n');
 }
 
 int main(int argc, char **argv)
@@ -492,13 +538,15 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		return usage("unexpected argument", argv[optind]);
 	if (rw_collector_config_load(collector.config_path, &collector.config, &collector.policy,
-				     error) != 0) {
+				     error) != 0 ||
+	    load_inventory(&collector.config, &collector.policy, &collector.inventory, error) !=
+		    0) {
 		fprintf(stderr, "%s\n", error);
 		return RW_EXIT_USAGE;
 	}
 	if (check) {
-		printf("%s: good; %u rings in %s\n", collector.config_path,
-		       (unsigned)collector.policy.ring_count, collector.config.policy);
+		print_checked(&collector);
+		rw_inventory_free(collector.inventory);
 		return RW_EXIT_OK;
 	}
 	return run(&collector);

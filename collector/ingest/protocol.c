@@ -236,8 +236,23 @@ static bool keep_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 	return true;
 }
 
+const char *rw_session_ring_of(const struct rw_session *s)
+{
+	const struct rw_inventory *inventory = s->ingest->inventory;
+
+	return inventory == NULL ? s->certified_ring : rw_inventory_find(inventory, s->name);
+}
+
+void rw_session_refuse_not_listed(struct rw_session *s)
+{
+	rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_NOT_IN_INVENTORY,
+			  "the collector's inventory has no such host", 0);
+}
+
 static void take_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 {
+	const char *ring = rw_session_ring_of(s);
+
 	if (hello->schema != RW_WIRE_SCHEMA) {
 		char detail[96];
 		snprintf(detail, sizeof(detail), "hello.schema: is %u, this collector speaks %u",
@@ -245,6 +260,11 @@ static void take_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_SCHEMA_MISMATCH, detail, 0);
 		return;
 	}
+	if (ring == NULL) {
+		rw_session_refuse_not_listed(s);
+		return;
+	}
+	snprintf(s->ring, sizeof(s->ring), "%s", ring);
 	if (!keep_hello(s, hello)) {
 		rw_session_drop(s, "internal", "out of memory");
 		return;
