@@ -34,6 +34,9 @@
 static const char program[] = "ringwatch-collector";
 #define DEFAULT_CONFIG "/etc/ringwatch/collector.yaml"
 
+_Static_assert((int)RW_COLLECTOR_WITNESSES_MAX == (int)RW_WITNESSES_MAX,
+	       "as many can be asked as can be written down");
+
 enum {
 	DRAIN_MS = 1500, /* for sensors to read Reject and close */
 	DRAIN_LOOK_MS = 20,
@@ -303,15 +306,34 @@ static void raise_descriptors(struct collector *c)
 	c->config.quotas.sessions_max = room;
 }
 
+/* Names are looked up here and not when it matters: then there may be no name service. */
+static int find_witnesses(struct collector *c, struct sockaddr_storage out[RW_WITNESSES_MAX])
+{
+	char error[RW_HUB_ERROR_BYTES];
+
+	for (uint32_t i = 0; i < c->config.witness_count; i++) {
+		if (rw_ingest_resolve(c->config.witness[i], SOCK_STREAM, &out[i], error) != 0)
+			return fail(RW_EXIT_UNAVAILABLE, "witness", error);
+	}
+	return RW_EXIT_OK;
+}
+
 static int open_hub(struct collector *c)
 {
+	struct sockaddr_storage witnesses[RW_WITNESSES_MAX] = {0};
+	int code = find_witnesses(c, witnesses);
 	const struct rw_hub_config config = {
 		.policy = &c->policy,
 		.hosts_max = (uint32_t)c->config.quotas.hosts_max,
 		.store_path = c->config.store,
 		.retention_ms = c->config.retention_ms,
+		.witnesses = witnesses,
+		.witness_count = c->config.witness_count,
 	};
 	char error[RW_HUB_ERROR_BYTES] = "";
+
+	if (code != RW_EXIT_OK)
+		return code;
 	int err = rw_hub_open(&c->loop, &config, &c->hub, error);
 
 	if (err == 0)

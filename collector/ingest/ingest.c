@@ -311,6 +311,14 @@ void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host)
 		rw_session_probe(entry->session);
 }
 
+void rw_ingest_retired(struct rw_ingest *ingest, rw_host_handle host)
+{
+	struct rw_host_entry *entry = rw_hosts_at(rw_hub_hosts(ingest->hub), host);
+
+	if (entry != NULL && entry->session != NULL)
+		rw_session_refuse_retired(entry->session);
+}
+
 void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 			 const uint8_t nonce[RW_GASP_NONCE_BYTES])
 {

@@ -62,6 +62,8 @@ void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 
 /* For the hub. */
 void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host);
+/* An operator has retired it: its session ends. */
+void rw_ingest_retired(struct rw_ingest *ingest, rw_host_handle host);
 void rw_ingest_committed(struct rw_ingest *ingest, uint64_t sequence);
 void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now);
 

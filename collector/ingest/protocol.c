@@ -120,9 +120,17 @@ static void refuse_hello(struct rw_session *s, int err)
 	} else if (err == -ENOSPC) {
 		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_TOO_MANY_HOSTS,
 				  "the collector's hosts_max is reached", 0);
+	} else if (err == -EPERM) {
+		rw_session_refuse_retired(s);
 	} else {
 		rw_session_drop(s, "internal", "out of memory");
 	}
+}
+
+void rw_session_refuse_retired(struct rw_session *s)
+{
+	rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_RETIRED,
+			  "an operator has retired this host, and can enrol it again", 0);
 }
 
 static void go_live(struct rw_session *s)

@@ -155,6 +155,7 @@ bool rw_session_still_verifies(const struct rw_session *session, char why[RW_TLS
  * host is not in the inventory. */
 const char *rw_session_ring_of(const struct rw_session *session);
 void rw_session_refuse_not_listed(struct rw_session *session);
+void rw_session_refuse_retired(struct rw_session *session);
 
 /* One whole frame; a value other than 0 when the session takes no more. */
 int rw_session_frame(void *context, const uint8_t *message, size_t length);
