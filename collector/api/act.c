@@ -10,6 +10,7 @@
 
 #include "collector/api/internal.h"
 #include "lib/cleanup.h"
+#include "lib/match.h"
 #include "lib/text.h"
 
 enum act {
@@ -288,35 +289,6 @@ static bool take_exposure(struct rw_request *request, struct rw_deployment_row *
 	return true;
 }
 
-/* As lsmod writes it: a name with a dash, which is none, would never match. */
-static bool is_module_name(const char *text)
-{
-	size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				     "0123456789_");
-
-	return length >= 1 && length <= RW_NAME_MAX && text[length] == '\0';
-}
-
-/* NULL when `text` says whose version is compared, else what is expected. */
-static const char *match_fault(const char *text)
-{
-	static const char marker[] = "marker:";
-	static const char module[] = "module:";
-
-	if (strcmp(text, "kernel") == 0)
-		return NULL;
-	if (strncmp(text, marker, sizeof(marker) - 1) == 0) {
-		text += sizeof(marker) - 1;
-		return rw_name_is_valid(text, strlen(text)) ? NULL
-							    : "behind marker: " RW_NAME_EXPECTED;
-	}
-	if (strncmp(text, module, sizeof(module) - 1) == 0)
-		return is_module_name(text + sizeof(module) - 1)
-			       ? NULL
-			       : "behind module: 1 to 63 of A-Z a-z 0-9 _, as lsmod writes it";
-	return "kernel, marker:NAME or module:NAME with exposure reported";
-}
-
 static bool take_match(struct rw_request *request, struct rw_deployment_row *spec)
 {
 	const json_t *value = json_object_get(request->body, "match");
@@ -326,7 +298,7 @@ static bool take_match(struct rw_request *request, struct rw_deployment_row *spe
 	if (spec->exposure == RW_EXPOSURE_FIXED)
 		fault = strcmp(text, "none") == 0 ? NULL : "none with exposure fixed";
 	else
-		fault = match_fault(text);
+		fault = rw_match_fault(text);
 	if (fault != NULL) {
 		rw_fail(request, 400, "bad_request", "match: expected %s", fault);
 		return false;

@@ -150,7 +150,7 @@ static void test_a_host_with_its_facts_and_transitions(void **state)
 	ax_release(&reply);
 	reply = ax_get(f, "/v1/hosts?limit=1");
 	const json_t *row = json_array_get(json_object_get(reply.json, "hosts"), 0);
-	assert_int_equal(json_object_size(row), 11);
+	assert_int_equal(json_object_size(row), 13);
 	assert_true(json_is_true(json_object_get(row, "safe_start")));
 	assert_string_equal(text_at(json_object_get(row, "spool"), "reason"),
 			    "no space left on device");
