@@ -128,11 +128,15 @@ void rw_verdict_control(FILE *to, const json_t *answer)
 void rw_verdict_noise(FILE *to, const json_t *answer)
 {
 	const json_t *noise = json_object_get(answer, "noise");
+	double expected = rw_view_real(noise, "expected_natural");
 
+	if (expected < 10)
+		fprintf(to, "%.2g", expected);
+	else
+		fputs(rw_view_number((uint64_t)(expected + 0.5)).text, to);
 	fprintf(to,
-		"%.2g failures expected in a bake anyhow, which alone open the breaker with %s; "
-		"finds a change that kills %s of hosts",
-		rw_view_real(noise, "expected_natural"),
+		" failures expected in a bake anyhow, which alone open the breaker with %s; finds "
+		"a change that kills %s of hosts",
 		rw_view_share(rw_view_real(noise, "false_trip_probability")).text,
 		rw_view_share(rw_view_real(noise, "detection_power")).text);
 }

@@ -129,6 +129,11 @@ static void control_and_noise_are_sentences(void **state)
 	     "\"detection_power\":0.006}}",
 	     "2.7 failures expected in a bake anyhow, which alone open the breaker with 93.5%; "
 	     "finds a change that kills 0.6% of hosts");
+	says(rw_verdict_noise,
+	     "{\"noise\":{\"expected_natural\":1500.5,\"false_trip_probability\":1.0,"
+	     "\"detection_power\":0.00003}}",
+	     "1,501 failures expected in a bake anyhow, which alone open the breaker with 100%; "
+	     "finds a change that kills 0.003% of hosts");
 }
 
 static void what_a_breaker_rests_on_is_said_in_words(void **state)
