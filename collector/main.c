@@ -43,11 +43,24 @@ enum {
 	OTHER_DESCRIPTORS = 128, /* beside sessions: store, API, loop */
 };
 
+/* A large inventory takes longer to read than the loop may stand. */
+struct inventory_reload {
+	uv_work_t work;
+	bool busy;
+	bool again; /* asked for once more meanwhile, with `next` */
+	const struct rw_policy *policy;
+	struct rw_collector_config now, next; /* of these, what the inventory is */
+	struct rw_inventory *loaded;
+	int err;
+	char error[RW_CONF_ERROR_BYTES];
+};
+
 struct collector {
 	const char *config_path;
 	struct rw_collector_config config;
 	struct rw_policy policy;
 	struct rw_inventory *inventory; /* until ingest takes it over */
+	struct inventory_reload inventory_reload;
 	uv_loop_t loop;
 	uv_signal_t terminate, interrupt, reload;
 	uv_timer_t drain;
@@ -186,19 +199,51 @@ static int load_inventory(const struct rw_collector_config *config, const struct
 				       : 0;
 }
 
-/* Held against the policy that is judged by, which is the start's. */
+static void read_inventory(uv_work_t *work)
+{
+	struct inventory_reload *reload = (struct inventory_reload *)work;
+
+	reload->err = load_inventory(&reload->now, reload->policy, &reload->loaded, reload->error);
+}
+
+static void reload_inventory(struct collector *c, const struct rw_collector_config *config);
+
+static void take_inventory(uv_work_t *work, int status)
+{
+	struct inventory_reload *reload = (struct inventory_reload *)work;
+	struct collector *c = work->data;
+
+	(void)status; /* it is never cancelled */
+	reload->busy = false;
+	if (!c->handles_open) {
+		rw_inventory_free(reload->loaded);
+	} else if (reload->err != 0) {
+		rw_error("event=reload what=inventory result=kept detail=\"%s\"", reload->error);
+	} else {
+		rw_info("event=reload what=inventory result=done hosts=%u",
+			reload->loaded == NULL ? 0 : (unsigned)rw_inventory_count(reload->loaded));
+		rw_ingest_set_inventory(c->ingest, reload->loaded);
+	}
+	if (reload->again && c->handles_open)
+		reload_inventory(c, &reload->next);
+}
+
+/* In another thread. Held against the policy that is judged by, which is the start's. */
 static void reload_inventory(struct collector *c, const struct rw_collector_config *config)
 {
-	char error[RW_CONF_ERROR_BYTES];
-	struct rw_inventory *inventory;
+	struct inventory_reload *reload = &c->inventory_reload;
 
-	if (load_inventory(config, &c->policy, &inventory, error) != 0) {
-		rw_error("event=reload what=inventory result=kept detail=\"%s\"", error);
+	reload->again = reload->busy;
+	if (reload->busy) {
+		reload->next = *config;
 		return;
 	}
-	rw_ingest_set_inventory(c->ingest, inventory);
-	rw_info("event=reload what=inventory result=done hosts=%u",
-		inventory == NULL ? 0 : (unsigned)rw_inventory_count(inventory));
+	reload->busy = true;
+	reload->now = *config;
+	reload->policy = &c->policy;
+	reload->loaded = NULL;
+	reload->work.data = c;
+	uv_queue_work(&c->loop, &reload->work, read_inventory, take_inventory);
 }
 
 static void reload_files(struct collector *c)
