@@ -83,6 +83,7 @@ static void values_become_numbers_and_durations(void **state)
 	assert_int_equal(parse("events --limit 7 --since 2h", &args, error), 0);
 	assert_int_equal(rw_args_number(&args, RW_OPT_LIMIT, 100), 7);
 	assert_int_equal(parse("events --since 2024-07-19T04:09:00Z", &args, error), 0);
+	assert_int_equal(parse("hosts --state retired", &args, error), 0);
 }
 
 static void a_deployment_goes_through_many_rings(void **state)
