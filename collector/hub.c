@@ -254,9 +254,6 @@ static uint64_t take_change(void *context, const struct rw_change *change)
 		rw_info("event=presence host=%s ring=%s from=%s to=%s", change->host.id,
 			change->host.ring, rw_presence_name(change->host.previous),
 			rw_presence_name(change->host.presence));
-	if (change->type == RW_CHANGE_HOST && change->host.presence == RW_RETIRED &&
-	    hub->ingest != NULL)
-		rw_ingest_retired(hub->ingest);
 	if (change->type == RW_CHANGE_LIFE && change->life.blackout != hub->blackout) {
 		hub->blackout = change->life.blackout;
 		rw_warning("event=blackout state=%s", hub->blackout ? "begun" : "over");

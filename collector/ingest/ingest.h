@@ -61,8 +61,7 @@ int rw_ingest_resolve(const char *text, int type, struct sockaddr_storage *out,
 void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 			 const uint8_t nonce[RW_GASP_NONCE_BYTES]);
 
-/* For the hub. A host was retired: its session ends with the next tick. */
-void rw_ingest_retired(struct rw_ingest *ingest);
+/* For the hub. */
 void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host);
 /* An operator has retired it: its session ends. */
 void rw_ingest_retired(struct rw_ingest *ingest, rw_host_handle host);
