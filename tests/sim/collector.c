@@ -56,6 +56,7 @@ void sim_collector_kill(struct sim *sim, uint64_t down_ms)
 	/* What the store had refused, it may hold in part: only the core knew the rest. */
 	bool damaged = collector->core->resync.needed;
 
+	sim_say(sim, "the collector is killed for %llu ms", (unsigned long long)down_ms);
 	rw_core_free(collector->core);
 	collector->core = NULL;
 	collector->up_ms = sim->now_ms + down_ms;
@@ -117,6 +118,8 @@ static void faults_begin(struct sim *sim)
 					       ? sim_between(sim, 30000, 5 * SIM_MINUTE_MS)
 					       : sim_between(sim, 300, 20000));
 		collector->calm_ms = collector->stalled_ms;
+		sim_say(sim, "the collector stalls for %llu ms",
+			(unsigned long long)(collector->stalled_ms - sim->now_ms));
 	}
 	if (strikes(sim, s->sick_s) && collector->sick_ms == 0) {
 		collector->sick_ms = sim->now_ms + sim_between(sim, 500, 40000);

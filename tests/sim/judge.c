@@ -147,10 +147,11 @@ static bool is_heard_now(const struct sim_known *known)
 	return known->presence == RW_ONLINE || known->presence == RW_SUSPECT;
 }
 
-static void begin_bake(struct sim_run *run)
+/* The span up to the next tick began before the bake did, unless a tick was just now. */
+static void begin_bake(const struct sim *sim, struct sim_run *run)
 {
 	run->baked_ms = 0;
-	run->baking = true;
+	run->baking = sim->judge.bake_obs_ms == sim->model.obs_ms;
 }
 
 void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint32_t step)
@@ -159,7 +160,7 @@ void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint
 
 	sim_judge_touch(sim, run, sizeof(*run));
 	run->step = step;
-	begin_bake(run);
+	begin_bake(sim, run);
 	for (uint32_t i = 0; i < sim->host_count; i++) {
 		struct sim_exposed *e = &sim->judge.of[deployment][i];
 		const struct sim_known *known = &sim->model.of[i];
@@ -192,7 +193,7 @@ void sim_judge_reset(struct sim *sim, uint32_t deployment, uint32_t ring)
 
 	sim_judge_touch(sim, run, sizeof(*run));
 	run->open = false;
-	begin_bake(run);
+	begin_bake(sim, run);
 	for (uint32_t i = 0; i < sim->host_count; i++) {
 		struct sim_exposed *e = &sim->judge.of[deployment][i];
 		const struct sim_known *known = &sim->model.of[i];
@@ -402,12 +403,11 @@ void sim_judge_settle(struct sim *sim)
 
 void sim_judge_struck(struct sim *sim, uint32_t host)
 {
-	struct sim_exposed *e;
-
-	for (uint32_t d = 0; (e = next_exposed(sim, host, &d)) != NULL;) {
+	sim->hosts[host].struck_ms = sim->now_ms;
+	for (uint32_t d = 0; next_exposed(sim, host, &d) != NULL;) {
 		uint64_t *struck_ms = &sim->judge.struck_ms[d - 1][host];
 
-		if (e->heard && *struck_ms == 0)
+		if (*struck_ms == 0)
 			*struck_ms = sim->now_ms;
 	}
 }

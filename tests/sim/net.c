@@ -78,6 +78,7 @@ static void send(struct sim *sim, struct sim_message message, uint64_t *last_ms)
 		message.at_ms = *last_ms;
 	*last_ms = message.at_ms;
 	message.number = ++sim->message_number;
+	message.sent_ms = sim->now_ms;
 	push(sim, &message);
 }
 
@@ -113,9 +114,10 @@ static bool arrives(struct sim *sim, struct sim_message *message)
 	const struct sim_host *host = &sim->hosts[message->host];
 	bool same_kernel = host->power == SIM_RUNNING && host->boot == message->boot;
 
+	if (host->cut_ms > message->sent_ms && !is_to_sensor(message) &&
+	    (message->kind == SIM_GASP || !same_kernel))
+		return false;
 	if (message->at_ms < host->cut_ms) {
-		if (message->kind == SIM_GASP || !(same_kernel || is_to_sensor(message)))
-			return false;
 		message->at_ms = host->cut_ms;
 		push(sim, message);
 		return false;

@@ -13,10 +13,10 @@ enum { ACTIVE_MOST = 3 };
 
 const char *sim_deployment_name(uint32_t deployment)
 {
-	static const char *const names[SIM_DEPLOYMENTS_MAX] = {
-		"d00", "d01", "d02", "d03", "d04", "d05", "d06", "d07", "d08", "d09", "d10", "d11",
-	};
+	static char names[SIM_DEPLOYMENTS_MAX][8];
 
+	if (names[deployment][0] == '\0')
+		snprintf(names[deployment], sizeof(names[deployment]), "d%02u", deployment % 100);
 	return names[deployment];
 }
 
@@ -76,8 +76,11 @@ static void start(struct sim *sim, uint32_t deployment, uint32_t ring, uint32_t 
 		sim_fail(sim, SIM_OK_VERDICT, "start of %s %s step %u: %s",
 			 sim_deployment_name(deployment), sim_ring_name(ring), step,
 			 result.message);
-	if (is_done(sim, &result))
+	if (is_done(sim, &result)) {
+		sim_say(sim, "%s %s step %u starts", sim_deployment_name(deployment),
+			sim_ring_name(ring), step);
 		sim_judge_started(sim, deployment, ring, step);
+	}
 }
 
 static void reset(struct sim *sim, uint32_t deployment, uint32_t ring)
@@ -88,6 +91,7 @@ static void reset(struct sim *sim, uint32_t deployment, uint32_t ring)
 	if (!is_done(sim, &result))
 		return;
 	sim->figures->resets++;
+	sim_say(sim, "%s %s is reset", sim_deployment_name(deployment), sim_ring_name(ring));
 	sim_judge_reset(sim, deployment, ring);
 }
 
@@ -207,6 +211,18 @@ static void maintain(struct sim *sim, uint32_t host)
 		sim->model.of[host].maintenance_wall_ms = sim_now(sim).wall_ms + ms;
 }
 
+/* Who stays away is looked for, and retired. */
+static void retires_the_lost(struct sim *sim)
+{
+	uint32_t host = sim_pick(sim, sim->host_count);
+	const struct sim_known *known = &sim->model.of[host];
+
+	if (known->known && known->presence == RW_OFFLINE && !known->lost)
+		retire(sim, host);
+	else if (known->known && known->presence == RW_RETIRED && sim_once_in(sim, 10))
+		enrol(sim, host);
+}
+
 static void acts_on_host(struct sim *sim)
 {
 	uint32_t host = sim_pick(sim, sim->host_count);
@@ -249,6 +265,8 @@ void sim_operators_step(struct sim *sim)
 	if (!sim->calm && !sim->failed && sim->scenario.operator_s != 0 &&
 	    sim_once_in(sim, sim->scenario.operator_s / 10 + 1))
 		acts_on_host(sim);
+	for (uint32_t i = 0; i < sim->host_count / 20 && !sim->failed && !sim->calm; i++)
+		retires_the_lost(sim);
 	if (!sim->failed)
 		sim_oracle_input(sim);
 }

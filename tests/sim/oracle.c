@@ -13,7 +13,7 @@
 
 enum {
 	RECONNECT_MS = 75000, /* a live and linked host is heard again after any trouble */
-	LATE_MS = 3000,       /* bytes of a host that died may still be on their way */
+	LATE_MS = 8500, /* its bytes may be on their way, or its Hello wait for an older session */
 	TICKS_MS = 2 * SIM_STEP_MS,
 	SAVE_MS = 5250 + TICKS_MS,
 };
@@ -80,7 +80,7 @@ static void keep_delay(struct sim *sim, uint64_t ms)
 static void keep_trip(struct sim *sim, uint32_t deployment, uint32_t ring)
 {
 	uint64_t first_ms = UINT64_MAX;
-	bool silent = false;
+	bool silent = false, early = false;
 
 	for (uint32_t i = 0; i < sim->host_count; i++) {
 		const struct sim_exposed *e = &sim->judge.of[deployment][i];
@@ -90,15 +90,26 @@ static void keep_trip(struct sim *sim, uint32_t deployment, uint32_t ring)
 			continue;
 		if (struck_ms != 0 && struck_ms < first_ms)
 			first_ms = struck_ms;
-		silent = silent || sim->model.of[i].presence == RW_OFFLINE;
+		silent = silent || sim->model.of[i].presence == RW_OFFLINE || e->left_offline;
+		/* It had died before, and nobody could know that yet. */
+		early = early ||
+			(e->crashed && sim->hosts[i].struck_ms < e->base_ms + TICKS_MS &&
+			 sim->hosts[i].struck_ms +
+					 2 * sim->collector.policy.timing.offline_after_ms >
+				 e->base_ms);
 	}
+	sim_say(sim, "the breaker of %s %s opens", sim_deployment_name(deployment),
+		sim_ring_name(ring));
 	if (first_ms != UINT64_MAX) {
 		sim->figures->trips++;
 		keep_delay(sim, sim->now_ms - first_ms);
 	} else if (silent) {
 		sim->figures->silent_trips++;
+	} else if (early) {
+		sim->figures->early_trips++;
 	} else {
 		sim->figures->false_trips++;
+		sim_say(sim, "and none of its hosts has failed");
 	}
 }
 
@@ -148,16 +159,15 @@ static void check_counts_of(struct sim *sim, uint32_t deployment, uint32_t ring,
 		 (unsigned long long)mine->failed, (unsigned long long)mine->retired);
 }
 
-static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, bool at_tick)
+static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, const struct rw_run *run,
+		      bool at_tick)
 {
-	const struct rw_run *run = sim_core_run(sim, deployment, ring);
 	const struct sim_run *mine = &sim->judge.runs[deployment][ring];
 	const struct sim_counts *counts = &sim->judge.counts[deployment][ring];
 	bool active = sim->judge.state[deployment] == RW_DEPLOYMENT_ACTIVE;
 
 	sim->figures->checks[SIM_OK_BREAKER]++;
-	if (run == NULL || run->step != mine->step ||
-	    run->deployment->row.state != sim->judge.state[deployment]) {
+	if (run->step != mine->step || run->deployment->row.state != sim->judge.state[deployment]) {
 		sim_fail(sim, SIM_OK_BREAKER,
 			 "%s %s is not in the state and step that it was put in",
 			 sim_deployment_name(deployment), sim_ring_name(ring));
@@ -186,12 +196,21 @@ static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, bool 
 			 (unsigned long long)counts->failed, (unsigned long long)counts->at_risk);
 }
 
-static void check_runs(struct sim *sim, bool at_tick)
+static void check_runs(struct sim *sim, bool at_tick, bool ended_too)
 {
+	struct rw_core *core = sim->collector.core;
+
 	sim_judge_settle(sim);
 	for (uint32_t d = 0; d < sim->deployment_count; d++) {
-		for (uint32_t r = 0; r < SIM_RINGS && sim->judge.state[d] != 0; r++)
-			check_run(sim, d, r, at_tick);
+		bool active = sim->judge.state[d] == RW_DEPLOYMENT_ACTIVE;
+		int index = -1;
+
+		if (active || (ended_too && sim->judge.state[d] != 0))
+			index = rw_core_deployment_find(core, sim_deployment_name(d));
+		for (uint32_t r = 0; r < SIM_RINGS && index >= 0; r++)
+			check_run(sim, d, r, &core->deployments[index]->runs[r], at_tick);
+		if (active && index < 0)
+			sim_fail(sim, SIM_OK_BREAKER, "%s is not known", sim_deployment_name(d));
 	}
 	sim_judge_settle(sim);
 }
@@ -199,7 +218,7 @@ static void check_runs(struct sim *sim, bool at_tick)
 void sim_oracle_input(struct sim *sim)
 {
 	if (!sim->failed)
-		check_runs(sim, false);
+		check_runs(sim, false, false);
 }
 
 /* ---- presence ------------------------------------------------------------------------ */
@@ -320,7 +339,7 @@ void sim_oracle_ticked(struct sim *sim)
 	}
 	sim->figures->checks[SIM_OK_PRESENCE] += sim->host_count;
 	if (!sim->failed)
-		check_runs(sim, true);
+		check_runs(sim, true, false);
 	if (!sim->failed)
 		sim_verdicts_ticked(sim);
 }
@@ -337,6 +356,7 @@ void sim_oracle_second(struct sim *sim)
 		check_alive(sim, &sim->hosts[i], &sim->model.of[i]);
 	}
 	sim->figures->checks[SIM_OK_TRUTH] += sim->host_count;
+	check_runs(sim, false, true);
 	check_rings(sim);
 	sim->figures->checks[SIM_OK_COUNTS]++;
 	if (sim_once_in(sim, 10) && (fault = rw_core_check(sim->collector.core)) != NULL)
@@ -367,7 +387,8 @@ void sim_oracle_converged(struct sim *sim)
 		sim->figures->checks[SIM_OK_CONVERGENCE]++;
 		if (!known->known || known->presence == RW_RETIRED)
 			continue;
-		if (host->good_ms != UINT64_MAX && sim->now_ms > host->good_ms + RECONNECT_MS &&
+		if (host->good_ms != UINT64_MAX &&
+		    sim->now_ms > latest(host->good_ms, known->acted_ms) + RECONNECT_MS &&
 		    known->presence != RW_ONLINE)
 			sim_fail(sim, SIM_OK_CONVERGENCE, "%s lives, and ends as %s", host->id,
 				 rw_presence_name(known->presence));

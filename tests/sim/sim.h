@@ -38,7 +38,7 @@
 enum {
 	SIM_HOSTS_MAX = 2048,
 	SIM_RINGS = 3,
-	SIM_DEPLOYMENTS_MAX = 12,
+	SIM_DEPLOYMENTS_MAX = 32,
 	SIM_OWED_MAX = 24,
 	SIM_SPOOLS = 4,
 	SIM_STEP_MS = 250,
@@ -85,7 +85,7 @@ enum sim_kind {
 	SIM_RESET,
 };
 struct sim_message {
-	uint64_t at_ms, number;
+	uint64_t at_ms, number, sent_ms;
 	uint64_t session;
 	uint32_t host;
 	enum sim_kind kind;
@@ -128,6 +128,7 @@ struct sim_host {
 	bool flaps;
 	bool gone;            /* died unplanned, and has not booted again */
 	uint64_t gone_obs_ms; /* by the observing clock */
+	uint64_t struck_ms;   /* failed last, in any way */
 	/* the bad driver */
 	uint64_t driver_at_ms; /* strikes then; 0: never */
 	uint32_t driver_deployment, loops_left;
@@ -351,7 +352,7 @@ void sim_say(const struct sim *sim, const char *fmt, ...) __attribute__((format(
 
 struct sim_figures {
 	uint64_t host_ms, checks[SIM_FAMILIES];
-	uint64_t trips, silent_trips, false_trips, missed, restarts, events, resets, proceeds;
+	uint64_t trips, silent_trips, early_trips, false_trips, restarts, events, resets, proceeds;
 	uint32_t *delays; /* ms from the first true failure of a run to its open breaker */
 	uint32_t delay_count, delay_room;
 };

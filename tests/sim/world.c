@@ -71,10 +71,14 @@ static void crashes(struct sim *sim, struct sim_host *host, uint32_t kind, uint3
 	sim_sensor_ends(sim, host, false);
 	host->previous_end = watched || kind != 0 ? RW_END_UNEXPECTED : RW_END_UNKNOWN;
 	host->power = down_ms == 0 ? SIM_DEAD : SIM_CRASHED;
-	host->until_ms = sim->now_ms + down_ms;
+	/* Some of those that died for good are replaced, in the same name. */
+	host->until_ms = sim->now_ms + (down_ms != 0          ? down_ms
+					: sim_once_in(sim, 2) ? sim_between(sim, 600000, 5400000)
+							      : UINT64_MAX / 2);
 	host->gone = true;
 	host->gone_obs_ms = sim->model.obs_ms;
 	sim_judge_struck(sim, host->number);
+	sim_say(sim, "%s dies for %llu ms", host->id, (unsigned long long)down_ms);
 }
 
 static uint64_t down_time(struct sim *sim)
