@@ -340,7 +340,11 @@ void sim_judge_event(struct sim *sim, const struct sim_message *message)
 				crashes(sim, e);
 			continue;
 		}
-		if (is_doubtful(e, event->truth_ms)) {
+		/* Of a boot that nobody heard but its successor nothing says when it was. */
+		bool unheard = event->boot_order > e->order &&
+			       event->boot_order != sim->model.of[message->host].order;
+
+		if (is_doubtful(e, event->truth_ms) || unheard) {
 			sim_judge_touch(sim, e, sizeof(*e));
 			e->doubtful = true;
 			sim->judge.doubts = true;

@@ -11,7 +11,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { LEAST_SILENT = 3, SILENT_OF = 5 };
+enum { LEAST_SILENT = 3, SILENT_OF = 5, STALL_MS = 2 * SIM_STEP_MS };
 struct group {
 	uint64_t online, silent;
 };
@@ -43,7 +43,7 @@ void sim_model_advance(struct sim *sim)
 	model->last_ms = sim->now_ms;
 	if (model->sick)
 		return;
-	if (gap_ms <= 500) {
+	if (gap_ms <= STALL_MS) {
 		model->obs_ms += gap_ms;
 		return;
 	}
@@ -67,11 +67,12 @@ void sim_model_set_sick(struct sim *sim, bool sick)
 bool sim_model_blind(const struct sim *sim)
 {
 	const struct sim_model *model = &sim->model;
+	uint64_t gap_ms = sim->now_ms - model->last_ms;
+	uint64_t obs_ms = model->obs_ms + (gap_ms <= STALL_MS ? gap_ms : SIM_STEP_MS);
 
-	return model->sick ||
-	       model->obs_ms - model->listen_obs_ms < timing(sim)->offline_after_ms ||
-	       (model->stalled &&
-		model->obs_ms - model->stall_obs_ms < timing(sim)->suspect_after_ms);
+	return model->sick || gap_ms > STALL_MS ||
+	       obs_ms - model->listen_obs_ms < timing(sim)->offline_after_ms ||
+	       (model->stalled && obs_ms - model->stall_obs_ms < timing(sim)->suspect_after_ms);
 }
 
 bool sim_model_hidden(const struct sim *sim)

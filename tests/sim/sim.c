@@ -149,9 +149,9 @@ static const struct sim_scenario scenarios[] = {
 		.name = "flapping",
 		.host_cut_s = 3 * HOUR_S,
 		.host_sleep_s = 12 * HOUR_S,
-		.sensor_killed_s = 12 * HOUR_S,
-		.host_leaves_s = DAY_S,
-		.host_crash_s = 5 * DAY_S,
+		.sensor_killed_s = 3 * HOUR_S,
+		.host_leaves_s = 12 * HOUR_S,
+		.host_crash_s = DAY_S,
 		.kill_s = 1800,
 	},
 	{
@@ -188,7 +188,8 @@ enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
 static void make_policy(struct sim *sim)
 {
 	struct rw_policy *policy = &sim->collector.policy;
-	uint32_t ppm = sim_once_in(sim, 3) ? 50000 : 1000;
+	static const uint32_t limits[] = {1000, 1000, 1000, 50000, 125000, 250000};
+	uint32_t ppm = limits[sim_pick(sim, 6)];
 	bool evidence = sim_once_in(sim, 6);
 
 	policy->timing = rw_timing_defaults();

@@ -94,7 +94,7 @@ static void leaves(struct sim *sim, struct sim_host *host)
 {
 	bool off = sim_once_in(sim, 4);
 	uint64_t away_ms = off ? sim_between(sim, 5 * SIM_MINUTE_MS, 180 * SIM_MINUTE_MS)
-			       : sim_between(sim, 10000, 180000);
+			       : sim_between(sim, 5000, sim_once_in(sim, 2) ? 20000 : 180000);
 	/* Some are not back when they said. */
 	uint64_t back_in_ms = sim_once_in(sim, 5) ? away_ms / 2 : away_ms + 60000;
 
@@ -198,7 +198,10 @@ static void single_fates(struct sim *sim)
 	}
 	if ((host = struck(sim, s->sensor_killed_s)) != NULL) {
 		sim_sensor_ends(sim, host, true);
-		sim_sensor_starts(sim, host, sim_between(sim, 500, 3 * SIM_MINUTE_MS));
+		if (sim_once_in(sim, 3)) /* it reboots, and nobody watches */
+			leaves(sim, host);
+		else
+			sim_sensor_starts(sim, host, sim_between(sim, 500, 20 * SIM_MINUTE_MS));
 	}
 }
 
