@@ -110,12 +110,14 @@ static void adopt_deployment(struct sim *sim, uint32_t deployment)
 	int index = rw_core_deployment_find(core, sim_deployment_name(deployment));
 
 	sim->judge.state[deployment] = index < 0 ? 0 : core->deployments[index]->row.state;
+	sim->judge.proofs[deployment].spoiled = true;
 	for (uint32_t ring = 0; ring < SIM_RINGS; ring++) {
 		const struct rw_run *run = sim_core_run(sim, deployment, ring);
 		struct sim_run *mine = &sim->judge.runs[deployment][ring];
 
 		mine->step = run == NULL ? 0 : run->step;
 		mine->open = run != NULL && run->breaker_open;
+		mine->proved = run != NULL && run->grade == RW_GRADE_EVIDENCE;
 		mine->baked_ms = run == NULL ? 0 : run->observed_ms;
 	}
 	for (uint32_t i = 0; i < sim->host_count; i++)
@@ -193,6 +195,7 @@ void sim_judge_reset(struct sim *sim, uint32_t deployment, uint32_t ring)
 
 	sim_judge_touch(sim, run, sizeof(*run));
 	run->open = false;
+	run->proved = false;
 	begin_bake(sim, run);
 	for (uint32_t i = 0; i < sim->host_count; i++) {
 		struct sim_exposed *e = &sim->judge.of[deployment][i];
@@ -309,6 +312,8 @@ void sim_judge_hello(struct sim *sim, const struct sim_message *hello, uint64_t 
 {
 	struct sim_exposed *e;
 
+	if (died)
+		sim_evidence_end_of_boot(sim, hello->host, old_order);
 	for (uint32_t d = 0; (e = next_exposed(sim, hello->host, &d)) != NULL;) {
 		bool crashed = died && end_counts(e, old_order);
 
@@ -327,11 +332,33 @@ void sim_judge_hello(struct sim *sim, const struct sim_message *hello, uint64_t 
 	}
 }
 
+/* Of a boot that nobody heard but its successor nothing says when it was. */
+static bool is_of_unheard_boot(const struct sim *sim, const struct sim_message *message,
+			       const struct sim_exposed *e)
+{
+	return message->event.boot_order > e->order &&
+	       message->event.boot_order != sim->model.of[message->host].order;
+}
+
+static bool event_surely_counts(const struct sim *sim, const struct sim_message *message,
+				uint32_t deployment)
+{
+	const struct sim_exposed *e = &sim->judge.of[deployment][message->host];
+
+	return e->exposed && sim->judge.state[deployment] == RW_DEPLOYMENT_ACTIVE &&
+	       !sim->model.of[message->host].excluded && !is_doubtful(e, message->event.truth_ms) &&
+	       !is_of_unheard_boot(sim, message, e) && message->event.truth_ms > e->base_ms;
+}
+
 void sim_judge_event(struct sim *sim, const struct sim_message *message)
 {
 	const struct sim_event *event = &message->event;
 	struct sim_exposed *e;
 
+	for (uint32_t d = 0; d < sim->deployment_count && event->kind != SIM_KIND_REBOOT; d++)
+		sim_evidence_event(sim, message, d, event_surely_counts(sim, message, d));
+	if (event->kind == SIM_KIND_REBOOT)
+		sim_evidence_end_of_boot(sim, message->host, event->boot_order);
 	if (sim->model.of[message->host].excluded)
 		return;
 	for (uint32_t d = 0; (e = next_exposed(sim, message->host, &d)) != NULL;) {
@@ -340,11 +367,7 @@ void sim_judge_event(struct sim *sim, const struct sim_message *message)
 				crashes(sim, e);
 			continue;
 		}
-		/* Of a boot that nobody heard but its successor nothing says when it was. */
-		bool unheard = event->boot_order > e->order &&
-			       event->boot_order != sim->model.of[message->host].order;
-
-		if (is_doubtful(e, event->truth_ms) || unheard) {
+		if (is_doubtful(e, event->truth_ms) || is_of_unheard_boot(sim, message, e)) {
 			sim_judge_touch(sim, e, sizeof(*e));
 			e->doubtful = true;
 			sim->judge.doubts = true;

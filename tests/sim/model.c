@@ -99,7 +99,10 @@ static void adopt(struct sim *sim, uint32_t number)
 	rw_host_handle handle = rw_core_host_find(core, sim->hosts[number].id);
 	struct rw_host_row row;
 
+	struct sim_known before = *known;
+
 	*known = (struct sim_known){0};
+	memcpy(known->ends, before.ends, sizeof(known->ends));
 	if (!rw_core_host_at(core, handle, &row))
 		return;
 	known->known = true;

@@ -173,8 +173,10 @@ static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, const
 			 sim_deployment_name(deployment), sim_ring_name(ring));
 		return;
 	}
-	if (active)
+	if (active) {
 		check_counts_of(sim, deployment, ring, run);
+		sim_evidence_check(sim, deployment, ring, run);
+	}
 	if (run->breaker_open && !mine->open) {
 		opened(sim, deployment, ring, run);
 		return;

@@ -265,6 +265,7 @@ static const char *const family_names[SIM_FAMILIES] = {
 	[SIM_OK_PRESENCE] = "each host's presence is what was heard of it makes it",
 	[SIM_OK_TRUTH] = "the dead are let go in time, the living are online",
 	[SIM_OK_BREAKER] = "breakers open when the limit is crossed, and then only",
+	[SIM_OK_EVIDENCE] = "what is proved is proved, and nothing else is",
 	[SIM_OK_VERDICT] = "no proceed beside an open breaker, blind, or unbaked",
 	[SIM_OK_DISK] = "what is on disk is what is",
 	[SIM_OK_CONVERGENCE] = "after the faults everything comes to rest",

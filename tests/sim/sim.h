@@ -13,6 +13,7 @@
  *   operators.c  deployments, resets, retirements
  *   model.c      presence and blackout once more, the naive way, from what was delivered
  *   judge.c      who is exposed, at risk and failed, likewise
+ *   evidence.c   what proves more than a limit, likewise
  *   oracle.c     what must be so: the core against model and truth
  *   verdicts.c   likewise: bakes, verdicts, and a second core read back from the disk
  *   sim.c        seeds, scenarios, time, figures
@@ -41,6 +42,9 @@ enum {
 	SIM_DEPLOYMENTS_MAX = 32,
 	SIM_OWED_MAX = 24,
 	SIM_SPOOLS = 4,
+	SIM_BOOTS_KEPT = 4,
+	SIM_SIGNATURES = 80, /* the fleet's own first, then each deployment's */
+	SIM_DRIVER_SIGNATURE = 900,
 	SIM_STEP_MS = 250,
 	SIM_SECOND_MS = 1000,
 	SIM_MINUTE_MS = 60 * 1000,
@@ -235,7 +239,10 @@ struct sim_known {
 	uint64_t order;
 	uint64_t heard_wall_ms, maintenance_wall_ms, excused_order;
 	uint64_t acted_ms; /* an operator did something to it */
-	uint32_t handle;   /* plus 1, in this core; 0: not looked up yet */
+	struct {
+		uint64_t order, at_ms;
+	} ends[SIM_BOOTS_KEPT]; /* of its boots, unexpected; newest first */
+	uint32_t handle;        /* plus 1, in this core; 0: not looked up yet */
 };
 struct sim_model {
 	uint64_t last_ms, obs_ms, listen_obs_ms, stall_obs_ms;
@@ -275,14 +282,24 @@ struct sim_exposed {
 struct sim_run {
 	uint32_t step;
 	bool open;
-	bool baking;
+	bool baking, proved;
+	uint64_t crashed;  /* as counted last */
 	uint64_t baked_ms; /* of this step, or since its reset */
 };
 struct sim_counts {
 	uint64_t exposed, at_risk, offline, crashed, failed, retired;
 };
+/* What would prove that a deployment is bad. */
+struct sim_proofs {
+	uint32_t first[SIM_SIGNATURES]; /* the host that showed it, plus 1 */
+	bool shared[SIM_SIGNATURES];    /* by another, too */
+	uint32_t driver_by;             /* of its own driver's signature, likewise */
+	bool driver_shared, spoiled;    /* SPOILED: who was not exposed showed it */
+	uint32_t due_ring;              /* plus 1: has to be proved now */
+};
 struct sim_undo;
 struct sim_judge {
+	struct sim_proofs proofs[SIM_DEPLOYMENTS_MAX];
 	struct sim_exposed (*of)[SIM_HOSTS_MAX]; /* by deployment */
 	uint64_t (*struck_ms)[SIM_HOSTS_MAX];    /* truth: it failed in it, first; 0: it did not */
 	struct sim_run runs[SIM_DEPLOYMENTS_MAX][SIM_RINGS];
@@ -317,6 +334,15 @@ bool sim_judge_is_exposed(const struct sim *sim, uint32_t host);
 void sim_judge_settle(struct sim *sim);
 void sim_judge_struck(struct sim *sim, uint32_t host);
 
+/* evidence.c */
+/* A deployment's host, or one that may have been, shows a signature; COUNTS: surely since its
+ * exposure. */
+void sim_evidence_event(struct sim *sim, const struct sim_message *message, uint32_t deployment,
+			bool counts);
+void sim_evidence_end_of_boot(struct sim *sim, uint32_t host, uint64_t order);
+void sim_evidence_check(struct sim *sim, uint32_t deployment, uint32_t ring,
+			const struct rw_run *run);
+
 /* ---- the oracle (oracle.c) --------------------------------------------------------------------
  */
 
@@ -325,6 +351,7 @@ enum sim_family {
 	SIM_OK_PRESENCE,
 	SIM_OK_TRUTH,
 	SIM_OK_BREAKER,
+	SIM_OK_EVIDENCE,
 	SIM_OK_VERDICT,
 	SIM_OK_DISK,
 	SIM_OK_CONVERGENCE,

@@ -124,7 +124,7 @@ void sim_host_upgraded(struct sim *sim, uint32_t number, uint32_t deployment)
 
 static void driver_strikes(struct sim *sim, struct sim_host *host)
 {
-	uint32_t signature = 900 + host->driver_deployment;
+	uint32_t signature = SIM_DRIVER_SIGNATURE + host->driver_deployment;
 
 	host->driver_at_ms = 0;
 	if (host->loops_left > 0) {
