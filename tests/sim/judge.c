@@ -3,144 +3,13 @@
  * Who is exposed, at risk and failed, once more and naively: every count is a walk over
  * all hosts. Whether an oops or a panic came after an exposure is told by when it truly
  * happened; what lies too near to be told apart by a host's clock is taken from the core.
- *
- * What the collector loses when it is killed is lost here too: each fact is put back to
- * what it was at the last commit.
  */
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/sim.h"
 
 /* A clock known by heartbeats alone may be one of them and a slow link behind. */
-enum { DOUBT_BEFORE_MS = 8000, DOUBT_AFTER_MS = 3000, UNDO_BYTES = 64 };
-struct sim_undo {
-	void *place;
-	size_t size;
-	unsigned char old[UNDO_BYTES];
-};
-
-/* ---- what is lost ------------------------------------------------------------------- */
-
-void sim_judge_begin(struct sim *sim)
-{
-	sim->judge.of = calloc(SIM_DEPLOYMENTS_MAX, sizeof(*sim->judge.of));
-	sim->judge.struck_ms = calloc(SIM_DEPLOYMENTS_MAX, sizeof(*sim->judge.struck_ms));
-	assert(sim->judge.of != NULL && sim->judge.struck_ms != NULL);
-}
-
-void sim_judge_end(struct sim *sim)
-{
-	free(sim->judge.of);
-	free(sim->judge.struck_ms);
-	free(sim->judge.undo);
-}
-
-void sim_judge_touch(struct sim *sim, void *place, size_t size)
-{
-	struct sim_judge *judge = &sim->judge;
-
-	judge->stale = true;
-	assert(size <= UNDO_BYTES);
-	if (judge->undo_count == judge->undo_room) {
-		judge->undo_room = judge->undo_room == 0 ? 256 : judge->undo_room * 2;
-		judge->undo = realloc(judge->undo, judge->undo_room * sizeof(*judge->undo));
-		assert(judge->undo != NULL);
-	}
-	struct sim_undo *undo = &judge->undo[judge->undo_count++];
-	undo->place = place;
-	undo->size = size;
-	memcpy(undo->old, place, size);
-}
-
-void sim_judge_durable(struct sim *sim)
-{
-	sim->judge.undo_count = 0;
-}
-
-void sim_judge_lost(struct sim *sim, bool damaged)
-{
-	struct sim_judge *judge = &sim->judge;
-
-	while (judge->undo_count > 0) {
-		const struct sim_undo *undo = &judge->undo[--judge->undo_count];
-
-		memcpy(undo->place, undo->old, undo->size);
-	}
-	judge->damaged = damaged;
-	judge->stale = true;
-}
-
-static struct rw_exposure *core_exposure(const struct sim *sim, uint32_t deployment, uint32_t host)
-{
-	const struct rw_core *core = sim->collector.core;
-	int index = rw_core_deployment_find(core, sim_deployment_name(deployment));
-	const struct rw_host *of =
-		rw_table_at(&core->table, rw_core_host_find(core, sim->hosts[host].id));
-
-	return index < 0 || of == NULL ? NULL : rw_exposure_find(of, core->deployments[index]);
-}
-
-static void adopt_exposure(struct sim *sim, uint32_t deployment, uint32_t host)
-{
-	struct sim_exposed *e = &sim->judge.of[deployment][host];
-	const struct rw_exposure *truth = core_exposure(sim, deployment, host);
-
-	if (truth == NULL) {
-		*e = (struct sim_exposed){0};
-		return;
-	}
-	if (!e->exposed)
-		e->base_ms = truth->at_wall_ms - (sim_now(sim).wall_ms - sim->now_ms);
-	e->exposed = true;
-	e->ring = (uint8_t)truth->run->ring;
-	e->step = truth->step;
-	e->heard = truth->heard;
-	e->alive = truth->alive;
-	e->crashed = truth->crashed;
-	e->acknowledged = truth->acknowledged;
-	e->left_offline = truth->left_offline;
-	e->order = truth->boot_order;
-}
-
-static void adopt_deployment(struct sim *sim, uint32_t deployment)
-{
-	const struct rw_core *core = sim->collector.core;
-	int index = rw_core_deployment_find(core, sim_deployment_name(deployment));
-
-	sim->judge.state[deployment] = index < 0 ? 0 : core->deployments[index]->row.state;
-	sim->judge.proofs[deployment].spoiled = true;
-	for (uint32_t ring = 0; ring < SIM_RINGS; ring++) {
-		const struct rw_run *run = sim_core_run(sim, deployment, ring);
-		struct sim_run *mine = &sim->judge.runs[deployment][ring];
-
-		mine->step = run == NULL ? 0 : run->step;
-		mine->open = run != NULL && run->breaker_open;
-		mine->proved = run != NULL && run->grade == RW_GRADE_EVIDENCE;
-		mine->baked_ms = run == NULL ? 0 : run->observed_ms;
-	}
-	for (uint32_t i = 0; i < sim->host_count; i++)
-		adopt_exposure(sim, deployment, i);
-}
-
-void sim_judge_restarted(struct sim *sim)
-{
-	struct sim_judge *judge = &sim->judge;
-
-	for (uint32_t d = 0; d < sim->deployment_count; d++) {
-		if (judge->damaged)
-			adopt_deployment(sim, d);
-		for (uint32_t i = 0; i < sim->host_count; i++)
-			judge->of[d][i].placed = false;
-		for (uint32_t r = 0; r < SIM_RINGS; r++)
-			judge->runs[d][r].baking = false;
-	}
-	sim_verdicts_restarted(sim);
-	judge->damaged = false;
-	judge->stale = true;
-	judge->bake_obs_ms = sim->model.obs_ms;
-}
+enum { DOUBT_BEFORE_MS = 8000, DOUBT_AFTER_MS = 3000 };
 
 /* ---- acts ------------------------------------------------------------------------------- */
 
@@ -175,6 +44,7 @@ void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint
 			.exposed = true,
 			.placed = true,
 			.alive = is_heard_now(known),
+			.timed = known->timed,
 			.ring = (uint8_t)ring,
 			.step = (uint8_t)step,
 			.order = known->order,
@@ -212,6 +82,7 @@ void sim_judge_reset(struct sim *sim, uint32_t deployment, uint32_t ring)
 		e->order = known->order;
 		e->base_ms = sim->now_ms;
 		e->alive = is_heard_now(known);
+		e->timed = known->timed;
 	}
 }
 
@@ -323,6 +194,7 @@ void sim_judge_hello(struct sim *sim, const struct sim_message *hello, uint64_t 
 			sim->judge.doubts = sim->judge.doubts || e->doubtful;
 			if (hello->truth_booted_ms <= e->base_ms) {
 				e->order = hello->boot_order;
+				e->timed = true;
 				e->alive = true;
 			}
 		}
@@ -332,10 +204,15 @@ void sim_judge_hello(struct sim *sim, const struct sim_message *hello, uint64_t 
 	}
 }
 
-/* Of a boot that nobody heard but its successor nothing says when it was. */
-static bool is_of_unheard_boot(const struct sim *sim, const struct sim_message *message,
-			       const struct sim_exposed *e)
+/*
+ * Of a boot that nobody heard but its successor nothing says when it was; of the boot of
+ * the base neither, when its clock was not known then, because the collector was new.
+ */
+static bool is_untimed(const struct sim *sim, const struct sim_message *message,
+		       const struct sim_exposed *e)
 {
+	if (message->event.boot_order == e->order)
+		return !e->timed;
 	return message->event.boot_order > e->order &&
 	       message->event.boot_order != sim->model.of[message->host].order;
 }
@@ -347,7 +224,7 @@ static bool event_surely_counts(const struct sim *sim, const struct sim_message 
 
 	return e->exposed && sim->judge.state[deployment] == RW_DEPLOYMENT_ACTIVE &&
 	       !sim->model.of[message->host].excluded && !is_doubtful(e, message->event.truth_ms) &&
-	       !is_of_unheard_boot(sim, message, e) && message->event.truth_ms > e->base_ms;
+	       !is_untimed(sim, message, e) && message->event.truth_ms > e->base_ms;
 }
 
 void sim_judge_event(struct sim *sim, const struct sim_message *message)
@@ -367,7 +244,7 @@ void sim_judge_event(struct sim *sim, const struct sim_message *message)
 				crashes(sim, e);
 			continue;
 		}
-		if (is_doubtful(e, event->truth_ms) || is_of_unheard_boot(sim, message, e)) {
+		if (is_doubtful(e, event->truth_ms) || is_untimed(sim, message, e)) {
 			sim_judge_touch(sim, e, sizeof(*e));
 			e->doubtful = true;
 			sim->judge.doubts = true;
@@ -389,7 +266,7 @@ static void settle_doubts(struct sim *sim)
 				continue;
 			sim->judge.of[d][i].doubtful = false;
 			if (sim->judge.state[d] == RW_DEPLOYMENT_ACTIVE)
-				adopt_exposure(sim, d, i);
+				sim_judge_adopt(sim, d, i);
 		}
 	}
 }

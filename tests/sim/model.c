@@ -11,10 +11,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { LEAST_SILENT = 3, SILENT_OF = 5, STALL_MS = 2 * SIM_STEP_MS };
-struct group {
-	uint64_t online, silent;
-};
+enum { STALL_MS = 2 * SIM_STEP_MS };
 
 void sim_model_begin(struct sim *sim)
 {
@@ -188,6 +185,7 @@ void sim_model_heard(struct sim *sim, uint32_t number, bool beat)
 	if (known->presence == RW_RETIRED ||
 	    (!beat && (known->presence == RW_PLANNED || known->presence == RW_ABSENT)))
 		return;
+	sim->model.of[number].timed = known->timed || beat;
 	is_heard(sim, number);
 	sim_judge_heard(sim, number);
 }
@@ -233,6 +231,7 @@ void sim_model_hello(struct sim *sim, const struct sim_message *hello)
 		known->excused_order = old_order;
 	}
 	known->known = true;
+	known->timed = true;
 	known->boot = hello->boot;
 	known->order = hello->boot_order;
 	known->ring = hello->ring;
@@ -294,81 +293,6 @@ void sim_model_event(struct sim *sim, const struct sim_message *message)
 	sim_judge_event(sim, message);
 }
 
-/* ---- silence
- * ------------------------------------------------------------------------------------- */
-
-static void add(struct group *group, const struct sim_known *known)
-{
-	group->online += known->presence == RW_ONLINE;
-	group->silent +=
-		known->presence == RW_SUSPECT || known->presence == RW_UNKNOWN || known->lost;
-}
-
-static bool is_silent(const struct group *group)
-{
-	return group->silent >= LEAST_SILENT &&
-	       group->silent * SILENT_OF >= group->online + group->silent;
-}
-
-/* Counts anew: control, and whether the exposed of any run are silent, or are at all. */
-static void count_groups(const struct sim *sim, struct group *control, bool *exposed_silent,
-			 bool *any_exposed)
-{
-	struct group runs[SIM_DEPLOYMENTS_MAX][SIM_RINGS] = {0};
-
-	for (uint32_t i = 0; i < sim->host_count; i++) {
-		const struct sim_known *known = &sim->model.of[i];
-		bool exposed = false;
-
-		for (uint32_t d = 0; known->known && d < sim->deployment_count; d++) {
-			const struct sim_exposed *e = &sim->judge.of[d][i];
-
-			if (sim->judge.state[d] != RW_DEPLOYMENT_ACTIVE || !e->exposed)
-				continue;
-			exposed = true;
-			if (known->excluded)
-				continue;
-			add(&runs[d][e->ring], known);
-			*any_exposed = *any_exposed || sim->judge.runs[d][e->ring].step > 0;
-		}
-		if (known->known && !exposed && !known->excluded && known->presence != RW_RETIRED)
-			add(control, known);
-	}
-	for (uint32_t d = 0; d < sim->deployment_count; d++) {
-		for (uint32_t r = 0; r < SIM_RINGS; r++)
-			*exposed_silent = *exposed_silent || is_silent(&runs[d][r]);
-	}
-}
-
-static void tick_silence(struct sim *sim)
-{
-	struct sim_model *model = &sim->model;
-	struct group control = {0};
-	bool exposed_silent = false, any_exposed = false;
-
-	if (sim_model_blind(sim))
-		return;
-	count_groups(sim, &control, &exposed_silent, &any_exposed);
-	if (is_silent(&control)) {
-		if (!model->blackout && !any_exposed)
-			return;
-		model->extended = model->blackout && model->extended;
-		model->blackout = true;
-		model->back_obs_ms = UINT64_MAX;
-		if (exposed_silent && !model->extended) {
-			model->extended = true;
-			model->extended_obs_ms = model->obs_ms + timing(sim)->offline_after_ms;
-		}
-		return;
-	}
-	if (!model->blackout)
-		return;
-	if (model->back_obs_ms == UINT64_MAX)
-		model->back_obs_ms = model->obs_ms;
-	if (model->obs_ms - model->back_obs_ms >= timing(sim)->offline_after_ms)
-		model->blackout = false;
-}
-
 /* ---- deadlines
  * --------------------------------------------------------------------------------------- */
 
@@ -420,7 +344,7 @@ void sim_model_tick(struct sim *sim)
 		    sim->model.obs_ms - known->mark_obs_ms >= timing(sim)->suspect_after_ms)
 			sim_model_enter(sim, i, RW_SUSPECT);
 	}
-	tick_silence(sim);
+	sim_model_tick_silence(sim);
 	for (uint32_t i = 0; i < sim->host_count; i++) {
 		if (sim->model.of[i].known)
 			tick_host(sim, i);

@@ -12,11 +12,12 @@
  *   disk.c       what is told, what is committed, what is read back
  *   operators.c  deployments, resets, retirements
  *   model.c      presence and blackout once more, the naive way, from what was delivered
- *   judge.c      who is exposed, at risk and failed, likewise
+ *   silence.c    whether silence is the observer's fault, likewise
+ *   judge.c      who is exposed, at risk and failed; undo.c: what a kill takes
  *   evidence.c   what proves more than a limit, likewise
- *   oracle.c     what must be so: the core against model and truth
+ *   oracle.c     what must be so: presence against model and truth; breakers.c: breakers
  *   verdicts.c   likewise: bakes, verdicts, and a second core read back from the disk
- *   sim.c        seeds, scenarios, time, figures
+ *   sim.c        seeds, time, figures; scenarios.c: what goes wrong in each
  *
  * Everything follows from the seed: one generator, one thread, no clock, no floating
  * point in what is decided.
@@ -34,137 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "collector/core/internal.h"
-
-enum {
-	SIM_HOSTS_MAX = 2048,
-	SIM_RINGS = 3,
-	SIM_DEPLOYMENTS_MAX = 32,
-	SIM_OWED_MAX = 24,
-	SIM_SPOOLS = 4,
-	SIM_BOOTS_KEPT = 4,
-	SIM_SIGNATURES = 80, /* the fleet's own first, then each deployment's */
-	SIM_DRIVER_SIGNATURE = 900,
-	SIM_STEP_MS = 250,
-	SIM_SECOND_MS = 1000,
-	SIM_MINUTE_MS = 60 * 1000,
-	SIM_KIND_OOPS = 1,
-	SIM_KIND_PANIC = 2,
-	SIM_KIND_REBOOT = RW_CORE_KIND_UNEXPECTED_REBOOT,
-};
-
-struct sim;
-
-/* ---- chance (sim.c) ------------------------------------------------------------ */
-
-uint32_t sim_pick(struct sim *sim, uint32_t below);
-/* Once in so many times; 0: never. */
-bool sim_once_in(struct sim *sim, uint64_t times);
-uint64_t sim_between(struct sim *sim, uint64_t from, uint64_t to);
-
-/* ---- messages (net.c) ------------------------------------------------------------ */
-
-struct sim_event {
-	uint32_t kind;
-	uint32_t signature;
-	uint64_t sequence;
-	uint64_t boot_order, boot_ms;
-	uint64_t truth_ms; /* when it happened, by the collector's boot clock */
-};
-
-enum sim_kind {
-	/* to the collector */
-	SIM_HELLO,
-	SIM_BEAT,
-	SIM_EVENT,
-	SIM_GOODBYE,
-	SIM_PROBE_REPLY,
-	SIM_GASP, /* a datagram beside the session */
-	SIM_FIN,
-	/* to the sensor */
-	SIM_WELCOME,
-	SIM_ACK,
-	SIM_PROBE,
-	SIM_THROTTLE,
-	SIM_RESET,
-};
-struct sim_message {
-	uint64_t at_ms, number, sent_ms;
-	uint64_t session;
-	uint32_t host;
-	enum sim_kind kind;
-	uint32_t boot; /* by whom it was sent, or to whom: the host's boot then */
-	uint32_t ring; /* HELLO */
-	uint64_t boot_order, boot_ms, truth_booted_ms;
-	enum rw_boot_end end;
-	enum rw_goodbye goodbye;
-	uint64_t back_in_ms;
-	uint32_t spool;
-	uint64_t sequence; /* WELCOME, ACK: acknowledged up to */
-	uint64_t retry_ms; /* RESET */
-	struct sim_event event;
-};
-
-void sim_net_end(struct sim *sim);
-/* Sent now; of one direction of a host's link in order. */
-void sim_to_collector(struct sim *sim, struct sim_message message);
-void sim_to_sensor(struct sim *sim, struct sim_message message);
-/* The next message due by `until_ms`, whose way is free; false: none. */
-bool sim_net_take(struct sim *sim, uint64_t until_ms, struct sim_message *out);
-void sim_cut(struct sim *sim, uint32_t host, uint64_t until_ms);
-void sim_net_faults(struct sim *sim);
-
-/* ---- hosts (world.c, sensor.c) ------------------------------------------------------ */
-
-enum sim_power { SIM_UNBORN, SIM_RUNNING, SIM_CRASHED, SIM_OFF, SIM_DEAD };
-enum sim_sensor { SIM_KILLED, SIM_IDLE, SIM_GREETING, SIM_LIVE };
-struct sim_host {
-	char id[16];
-	uint32_t number, ring;
-	/* the kernel */
-	enum sim_power power;
-	uint64_t until_ms;  /* UNBORN, CRASHED, OFF: boots then */
-	uint64_t frozen_ms; /* RUNNING: nothing of it runs before */
-	uint64_t order, booted_ms;
-	uint32_t boot;     /* 1, 2, … */
-	int32_t drift_ppm; /* of its boot clock */
-	enum rw_boot_end previous_end;
-	bool flaps;
-	bool gone;            /* died unplanned, and has not booted again */
-	uint64_t gone_obs_ms; /* by the observing clock */
-	uint64_t struck_ms;   /* failed last, in any way */
-	/* the bad driver */
-	uint64_t driver_at_ms; /* strikes then; 0: never */
-	uint32_t driver_deployment, loops_left;
-	/* the link */
-	uint64_t cut_ms;         /* nothing passes before */
-	uint64_t up_ms, down_ms; /* of the last message each way */
-	/* the sensor */
-	enum sim_sensor sensor;
-	uint64_t sensor_back_ms; /* KILLED */
-	uint64_t session, next_ms, backoff_ms, beat_ms, unanswered_ms, hold_ms;
-	uint32_t spool;
-	uint64_t next_sequence, sent;
-	struct sim_event owed[SIM_OWED_MAX];
-	uint32_t owed_count;
-	uint64_t good_ms; /* runs, linked, and so is the collector, since; UINT64_MAX: not so */
-};
-
-void sim_world_begin(struct sim *sim);
-void sim_world_step(struct sim *sim);
-/* A deployment has reached the host: its driver may be bad. */
-void sim_host_upgraded(struct sim *sim, uint32_t host, uint32_t deployment);
-uint64_t sim_boot_clock(const struct sim *sim, const struct sim_host *host);
-bool sim_host_runs(const struct sim *sim, const struct sim_host *host);
-void sim_host_owes(struct sim *sim, struct sim_host *host, uint32_t kind, uint32_t signature);
-
-void sim_sensor_starts(struct sim *sim, struct sim_host *host, uint64_t in_ms);
-/* Killed, or with its kernel: `fin`: the peer is told. */
-void sim_sensor_ends(struct sim *sim, struct sim_host *host, bool fin);
-void sim_sensor_says_goodbye(struct sim *sim, struct sim_host *host, enum rw_goodbye kind,
-			     uint64_t back_in_ms);
-void sim_sensor_step(struct sim *sim, struct sim_host *host);
-void sim_sensor_takes(struct sim *sim, const struct sim_message *message);
+#include "tests/sim/world.h"
 
 /* ---- the collector (collector.c, ingest.c, disk.c) ------------------------------------ */
 
@@ -231,7 +102,7 @@ const char *sim_ring_name(uint32_t ring);
 /* ---- the model (model.c): presence, naively --------------------------------------------- */
 
 struct sim_known {
-	bool known, excluded, retired, lost, gasping;
+	bool known, excluded, retired, lost, gasping, timed;
 	enum rw_presence presence;
 	uint64_t mark_obs_ms, gasp_obs_ms;
 	enum rw_goodbye goodbye;
@@ -266,6 +137,8 @@ void sim_model_goodbye(struct sim *sim, const struct sim_message *message);
 void sim_model_gasp(struct sim *sim, uint32_t host);
 void sim_model_event(struct sim *sim, const struct sim_message *message);
 void sim_model_tick(struct sim *sim);
+/* silence.c: the part of a tick between those who are late and those who are let go. */
+void sim_model_tick_silence(struct sim *sim);
 void sim_model_set_sick(struct sim *sim, bool sick);
 rw_host_handle sim_model_handle(struct sim *sim, uint32_t host);
 void sim_model_enter(struct sim *sim, uint32_t host, enum rw_presence to);
@@ -274,6 +147,7 @@ void sim_model_enter(struct sim *sim, uint32_t host, enum rw_presence to);
 
 struct sim_exposed {
 	bool exposed, heard, alive, placed, crashed, acknowledged, left_offline;
+	bool timed;    /* the host's clock was known at its base */
 	bool doubtful; /* something happened within the slack of its base: the core's word stands */
 	uint8_t ring, step;
 	uint64_t order;   /* base: the boot */
@@ -330,6 +204,8 @@ void sim_judge_hello(struct sim *sim, const struct sim_message *message, uint64_
 void sim_judge_event(struct sim *sim, const struct sim_message *message);
 void sim_judge_went_offline(struct sim *sim, uint32_t host);
 bool sim_judge_is_exposed(const struct sim *sim, uint32_t host);
+/* The core's word for one exposure. */
+void sim_judge_adopt(struct sim *sim, uint32_t deployment, uint32_t host);
 /* After each input: facts in doubt become the core's, and stale counts new. */
 void sim_judge_settle(struct sim *sim);
 void sim_judge_struck(struct sim *sim, uint32_t host);
@@ -359,6 +235,8 @@ enum sim_family {
 };
 void sim_fail(struct sim *sim, enum sim_family family, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* breakers.c */
+void sim_breakers_check(struct sim *sim, bool at_tick, bool ended_too);
 /* After one input was told, and after a tick. */
 void sim_oracle_input(struct sim *sim);
 void sim_oracle_ticked(struct sim *sim);
@@ -367,6 +245,8 @@ void sim_oracle_converged(struct sim *sim);
 void sim_oracle_acked(struct sim *sim, uint32_t host, uint32_t spool, uint64_t sequence);
 struct rw_run *sim_core_run(const struct sim *sim, uint32_t deployment, uint32_t ring);
 
+/* scenarios.c: the seed's mix of faults, and its policy. */
+void sim_scenario_begin(struct sim *sim);
 /* verdicts.c */
 void sim_verdicts_ticked(struct sim *sim);
 void sim_verdicts_second(struct sim *sim);
