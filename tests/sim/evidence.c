@@ -29,14 +29,20 @@ static double at_least(uint64_t k, uint64_t n, double share)
 	return sum;
 }
 
+/* Within two ticks of a start or reset there are no hours yet to compare. */
+static bool hours_begin(const struct rw_run *run, uint64_t watched)
+{
+	return run->control_host_ms <= watched * 2 * SIM_STEP_MS;
+}
+
 static bool is_proved(const struct rw_run *run, const struct rw_limit *limit, uint64_t k,
-		      uint64_t n, double bound)
+		      uint64_t n, uint64_t watched, double bound)
 {
 	double exposed_ms = run->exposed_host_ms > 0 ? (double)run->exposed_host_ms : 1;
 	double control_ms = (double)run->control_host_ms;
 
 	return limit->judged && k >= 2 && at_least(k, n, (double)limit->ppm / RW_PPM) < bound &&
-	       (run->control_host_ms == 0 ||
+	       (hours_begin(run, watched) ||
 		at_least(k, k + run->control_failed, exposed_ms / (exposed_ms + control_ms)) <
 			bound);
 }
@@ -122,15 +128,16 @@ static bool rests_on_something(const struct sim *sim, uint32_t deployment, uint3
 {
 	const struct sim_counts *counts = &sim->judge.counts[deployment][ring];
 	const struct rw_limit *limits = sim->collector.policy.rings[ring].limits;
+	uint64_t watched = sim->collector.core->control.watched + 1;
 
 	switch (run->proof) {
 	case RW_PROOF_SHARE:
 		return is_proved(run, &limits[RW_RULE_CRASHED], counts->crashed, counts->at_risk,
-				 hardly) ||
+				 watched, hardly) ||
 		       is_proved(run, &limits[RW_RULE_OFFLINE], counts->offline, counts->at_risk,
-				 hardly) ||
+				 watched, hardly) ||
 		       is_proved(run, &limits[RW_RULE_FAILED], counts->failed, counts->at_risk,
-				 hardly);
+				 watched, hardly);
 	case RW_PROOF_SIGNATURE:
 		return some_share(sim, deployment);
 	case RW_PROOF_BOOT_LOOP:
@@ -158,7 +165,7 @@ void sim_evidence_check(struct sim *sim, uint32_t deployment, uint32_t ring,
 				 "%s %s: two hosts share a new signature, and that proves nothing",
 				 sim_deployment_name(deployment), sim_ring_name(ring));
 	}
-	if (more && !proved && is_proved(run, limit, counts->crashed, counts->at_risk, surely))
+	if (more && !proved && is_proved(run, limit, counts->crashed, counts->at_risk, 0, surely))
 		sim_fail(sim, SIM_OK_EVIDENCE,
 			 "%s %s: %llu of %llu crashed, and that proves nothing",
 			 sim_deployment_name(deployment), sim_ring_name(ring),

@@ -20,7 +20,7 @@
  *   sim.c        seeds, time, figures; scenarios.c: what goes wrong in each
  *
  * Everything follows from the seed: one generator, one thread, no clock, no floating
- * point in what is decided.
+ * point but in the exact tests of evidence.c.
  *
  * What stands in for the real thing: sessions over TLS and libuv are modelled, with the
  * rules of collector/ingest: bytes of a session come in order or not at all; of two
