@@ -3,6 +3,7 @@
  * What must be so of breakers: each counts what the judge counts, opens when a limit is
  * crossed by that and at no other time, and stays open until it is reset.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/sim/sim.h"
@@ -102,7 +103,9 @@ static void keep_trip(struct sim *sim, uint32_t deployment, uint32_t ring, const
 		sim->figures->early_trips++;
 	} else {
 		sim->figures->false_trips++;
-		sim_say(sim, "and none of its hosts has failed");
+		printf("# seed %llu: %s %s opened, and none of its hosts has failed\n",
+		       (unsigned long long)sim->seed, sim_deployment_name(deployment),
+		       sim_ring_name(ring));
 	}
 }
 
@@ -160,7 +163,8 @@ static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, const
 	bool active = sim->judge.state[deployment] == RW_DEPLOYMENT_ACTIVE;
 
 	sim->figures->checks[SIM_OK_BREAKER]++;
-	if (run->step != mine->step || run->deployment->row.state != sim->judge.state[deployment]) {
+	if (run->step != mine->step || run->target != mine->target ||
+	    run->deployment->row.state != sim->judge.state[deployment]) {
 		sim_fail(sim, SIM_OK_BREAKER,
 			 "%s %s is not in the state and step that it was put in",
 			 sim_deployment_name(deployment), sim_ring_name(ring));

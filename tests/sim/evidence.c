@@ -56,6 +56,22 @@ static uint32_t place_of(uint32_t signature)
 		       : SIM_SIGNATURES / 2 + (signature - SIM_DRIVER_SIGNATURE);
 }
 
+void sim_evidence_signature(struct sim *sim, const struct sim_message *message)
+{
+	uint32_t place = place_of(message->event.signature);
+	uint64_t *seen_ms = &sim->judge.seen_ms[place];
+	uint64_t *control_ms = &sim->judge.control_ms[place];
+
+	if (*seen_ms == 0) {
+		sim_judge_touch(sim, seen_ms, sizeof(*seen_ms));
+		*seen_ms = sim->now_ms;
+	}
+	if (sim_judge_is_exposed(sim, message->host))
+		return;
+	sim_judge_touch(sim, control_ms, sizeof(*control_ms));
+	*control_ms = sim->now_ms;
+}
+
 void sim_evidence_event(struct sim *sim, const struct sim_message *message, uint32_t deployment,
 			bool counts)
 {
@@ -104,7 +120,8 @@ static bool some_share(const struct sim *sim, uint32_t deployment)
 	const struct sim_proofs *proofs = &sim->judge.proofs[deployment];
 
 	for (int i = 0; i < SIM_SIGNATURES; i++) {
-		if (proofs->shared[i])
+		if (proofs->shared[i] && sim->judge.seen_ms[i] >= sim->judge.first_ms[deployment] &&
+		    sim->judge.control_ms[i] < sim->judge.first_ms[deployment])
 			return true;
 	}
 	return false;

@@ -25,12 +25,28 @@ static void begin_bake(const struct sim *sim, struct sim_run *run)
 	run->baking = sim->judge.bake_obs_ms == sim->model.obs_ms;
 }
 
+static void is_first_exposed(struct sim *sim, uint32_t deployment)
+{
+	uint64_t *first_ms = &sim->judge.first_ms[deployment];
+
+	if (*first_ms != 0)
+		return;
+	sim_judge_touch(sim, first_ms, sizeof(*first_ms));
+	*first_ms = sim->now_ms;
+}
+
 void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint32_t step)
 {
 	struct sim_run *run = &sim->judge.runs[deployment][ring];
 
+	sim_judge_settle(sim);
 	sim_judge_touch(sim, run, sizeof(*run));
 	run->step = step;
+	is_first_exposed(sim, deployment);
+	run->target = sim->judge.enrolled[ring] *
+		      sim->collector.policy.rings[ring].step_ppm[step - 1] / RW_PPM;
+	if (run->target == 0)
+		run->target = 1;
 	begin_bake(sim, run);
 	for (uint32_t i = 0; i < sim->host_count && !sim_is_reported(deployment); i++) {
 		struct sim_exposed *e = &sim->judge.of[deployment][i];
@@ -62,6 +78,7 @@ void sim_judge_version(struct sim *sim, uint32_t host, uint32_t deployment)
 	if (!sim_is_reported(deployment) || e->exposed ||
 	    sim->judge.state[deployment] != RW_DEPLOYMENT_ACTIVE || known->presence == RW_RETIRED)
 		return;
+	is_first_exposed(sim, deployment);
 	sim_judge_touch(sim, e, sizeof(*e));
 	*e = (struct sim_exposed){
 		.exposed = true,
@@ -84,7 +101,10 @@ void sim_judge_reset(struct sim *sim, uint32_t deployment, uint32_t ring)
 {
 	struct sim_run *run = &sim->judge.runs[deployment][ring];
 
+	sim_judge_settle(sim);
 	sim_judge_touch(sim, run, sizeof(*run));
+	if (sim->judge.counts[deployment][ring].exposed > run->target)
+		run->target = sim->judge.counts[deployment][ring].exposed;
 	run->open = false;
 	run->proved = false;
 	begin_bake(sim, run);
@@ -226,16 +246,14 @@ void sim_judge_hello(struct sim *sim, const struct sim_message *hello, uint64_t 
 }
 
 /*
- * Of a boot that nobody heard but its successor nothing says when it was; of the boot of
- * the base neither, when its clock was not known then, because the collector was new.
+ * The core cannot place it: it is of a boot that was first heard after the base; or of the
+ * base's own, and that boot's clock was not known then, because the collector was new.
  */
-static bool is_untimed(const struct sim *sim, const struct sim_message *message,
-		       const struct sim_exposed *e)
+static bool is_untimed(const struct sim_message *message, const struct sim_exposed *e)
 {
 	if (message->event.boot_order == e->order)
 		return !e->timed;
-	return message->event.boot_order > e->order &&
-	       message->event.boot_order != sim->model.of[message->host].order;
+	return message->event.boot_order > e->order && message->event.truth_ms <= e->base_ms;
 }
 
 static bool event_surely_counts(const struct sim *sim, const struct sim_message *message,
@@ -245,7 +263,7 @@ static bool event_surely_counts(const struct sim *sim, const struct sim_message 
 
 	return e->exposed && sim->judge.state[deployment] == RW_DEPLOYMENT_ACTIVE &&
 	       !sim->model.of[message->host].excluded && !is_doubtful(e, message->event.truth_ms) &&
-	       !is_untimed(sim, message, e) && message->event.truth_ms > e->base_ms;
+	       !is_untimed(message, e) && message->event.truth_ms > e->base_ms;
 }
 
 void sim_judge_event(struct sim *sim, const struct sim_message *message)
@@ -253,6 +271,8 @@ void sim_judge_event(struct sim *sim, const struct sim_message *message)
 	const struct sim_event *event = &message->event;
 	struct sim_exposed *e;
 
+	if (event->kind != SIM_KIND_REBOOT)
+		sim_evidence_signature(sim, message);
 	for (uint32_t d = 0; d < sim->deployment_count && event->kind != SIM_KIND_REBOOT; d++)
 		sim_evidence_event(sim, message, d, event_surely_counts(sim, message, d));
 	if (event->kind == SIM_KIND_REBOOT)
@@ -265,7 +285,7 @@ void sim_judge_event(struct sim *sim, const struct sim_message *message)
 				crashes(sim, e);
 			continue;
 		}
-		if (is_doubtful(e, event->truth_ms) || is_untimed(sim, message, e)) {
+		if (is_doubtful(e, event->truth_ms) || is_untimed(message, e)) {
 			sim_judge_touch(sim, e, sizeof(*e));
 			e->doubtful = true;
 			sim->judge.doubts = true;

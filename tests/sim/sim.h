@@ -160,6 +160,7 @@ struct sim_run {
 	uint32_t step;
 	bool open;
 	bool baking, proved;
+	uint64_t target;
 	uint64_t exposed;  /* as counted last */
 	uint64_t crashed;  /* as counted last */
 	uint64_t baked_ms; /* of this step, or since its reset */
@@ -178,6 +179,9 @@ struct sim_proofs {
 struct sim_undo;
 struct sim_judge {
 	struct sim_proofs proofs[SIM_DEPLOYMENTS_MAX];
+	uint64_t seen_ms[SIM_SIGNATURES];        /* first, by the fleet */
+	uint64_t control_ms[SIM_SIGNATURES];     /* last, by who is exposed to nothing */
+	uint64_t first_ms[SIM_DEPLOYMENTS_MAX];  /* exposure */
 	struct sim_exposed (*of)[SIM_HOSTS_MAX]; /* by deployment */
 	uint64_t (*struck_ms)[SIM_HOSTS_MAX];    /* truth: it failed in it, first; 0: it did not */
 	struct sim_run runs[SIM_DEPLOYMENTS_MAX][SIM_RINGS];
@@ -222,6 +226,7 @@ void sim_judge_struck(struct sim *sim, uint32_t host);
  * exposure. */
 void sim_evidence_event(struct sim *sim, const struct sim_message *message, uint32_t deployment,
 			bool counts);
+void sim_evidence_signature(struct sim *sim, const struct sim_message *message);
 void sim_evidence_end_of_boot(struct sim *sim, uint32_t host, uint64_t order);
 void sim_evidence_check(struct sim *sim, uint32_t deployment, uint32_t ring,
 			const struct rw_run *run);

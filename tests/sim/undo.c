@@ -10,7 +10,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { UNDO_BYTES = 64 };
+enum { UNDO_BYTES = 80 };
 struct sim_undo {
 	void *place;
 	size_t size;
@@ -110,6 +110,7 @@ static void adopt_deployment(struct sim *sim, uint32_t deployment)
 		struct sim_run *mine = &sim->judge.runs[deployment][ring];
 
 		mine->step = run == NULL ? 0 : run->step;
+		mine->target = run == NULL ? 0 : run->target;
 		mine->open = run != NULL && run->breaker_open;
 		mine->proved = run != NULL && run->grade == RW_GRADE_EVIDENCE;
 		mine->baked_ms = run == NULL ? 0 : run->observed_ms;
