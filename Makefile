@@ -205,7 +205,7 @@ HOURS ?= 2
 sim: $(BUILD)/release/sim
 	@$< --seeds $(SEEDS) --hosts $(HOSTS) --hours $(HOURS) $(if $(SEED),--seed $(SEED)) $(SIM_FLAGS)
 
-SIM_SHORT := 'sim:$(BUILD)/asan/sim --seeds 22 --hosts 40 --hours 1'
+SIM_SHORT := 'sim:$(BUILD)/asan/sim --seeds 22 --hosts 80 --hours 1'
 
 # Everything a change must pass; the parts and what they may take on two cores:
 # house and units 2 min, two builds compared 2 min, end to end 4 min, fuzzing

@@ -169,6 +169,14 @@ static void rack_loses_power(struct sim *sim)
 	}
 }
 
+/* Crashes that no deployment brings; some come in fashion, on hosts of every kind. */
+static uint32_t fleets_own(struct sim *sim)
+{
+	if (sim_once_in(sim, 3))
+		return sim_pick(sim, SIM_SIGNATURES / 2);
+	return (uint32_t)(sim->now_ms / (10 * SIM_MINUTE_MS) % (SIM_SIGNATURES / 2));
+}
+
 static void single_fates(struct sim *sim)
 {
 	const struct sim_scenario *s = &sim->scenario;
@@ -176,11 +184,11 @@ static void single_fates(struct sim *sim)
 
 	if ((host = struck(sim, s->host_crash_s)) != NULL) {
 		if (sim_once_in(sim, 4)) { /* it survives */
-			sim_host_owes(sim, host, SIM_KIND_OOPS, sim_pick(sim, 40));
+			sim_host_owes(sim, host, SIM_KIND_OOPS, fleets_own(sim));
 			sim_judge_struck(sim, host->number);
 		} else {
 			crashes(sim, host, sim_once_in(sim, 2) ? SIM_KIND_PANIC : 0,
-				sim_pick(sim, 40), down_time(sim));
+				fleets_own(sim), down_time(sim));
 		}
 	}
 	if ((host = struck(sim, s->host_leaves_s)) != NULL)
