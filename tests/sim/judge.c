@@ -114,9 +114,9 @@ void sim_judge_reset(struct sim *sim, uint32_t deployment, uint32_t ring)
 
 		if (!e->exposed || e->ring != ring)
 			continue;
-		sim->judge.struck_ms[deployment][i] = 0;
 		if (!e->crashed && !is_offline(e, known))
 			continue;
+		sim->judge.struck_ms[deployment][i] = 0;
 		sim_judge_touch(sim, e, sizeof(*e));
 		e->acknowledged = true;
 		e->crashed = false;
