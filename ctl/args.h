@@ -43,6 +43,7 @@ enum rw_option {
 	RW_OPT_ROLE,
 	RW_OPT_FILE,
 	RW_OPT_WIDE,
+	RW_OPT_POLICY,
 	RW_OPT_COUNT
 };
 #define RW_OPT(name) (1ull << RW_OPT_##name)

@@ -112,6 +112,14 @@ const struct rw_command rw_commands[] = {
 	 .more = "Reads console, dmesg, journal, /dev/kmsg, pstore and netconsole text; needs no\n"
 		 "collector. A log is text: whoever could write to it could write anything.",
 	 .run = rw_explain_run},
+	{.words = "replay",
+	 .operand = "FILE",
+	 .summary = "Plays a scenario and says each verdict that it would have brought",
+	 .more = "FILE tells what happens to a fleet, and when, and what is expected of the\n"
+		 "verdicts; docs/replay.md tells how. Needs no collector. Exit 0: all was as\n"
+		 "expected; 1: not all, a line for each; 2: the file or the policy is wrong.",
+	 .allowed = RW_OPT(JSON) | RW_OPT(POLICY),
+	 .run = rw_replay_run},
 	{.words = NULL},
 };
 
