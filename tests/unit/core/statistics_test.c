@@ -104,6 +104,108 @@ static void what_a_ring_can_find(void **state)
 	is_near(rw_stat_at_least(1, 1000, rw_stat_detectable(1000, 0.95)), 0.95, 1e-9);
 }
 
+static void the_upper_bound_is_the_lower_bounds_mirror(void **state)
+{
+	(void)state;
+	is_near(rw_stat_upper(0, 1000, 0.95), 0.0029912, 1e-4);
+	is_near(rw_stat_upper(0, 0, 0.95), 1.0, 0.0);
+	is_near(rw_stat_upper(5, 5, 0.95), 1.0, 0.0);
+	/* 10 of 100: Clopper and Pearson's two-sided 90 % interval ends at 16.372 % */
+	is_near(rw_stat_upper(10, 100, 0.95), 0.16372, 1e-3);
+	for (uint64_t k = 1; k < 200; k = k * 3 + 1)
+		is_near(rw_stat_upper(k, 200, 0.95), 1.0 - rw_stat_lower(200 - k, 200, 0.95), 1e-9);
+}
+
+static void how_many_hosts_it_takes_to_certify_a_thousandth(void **state)
+{
+	static const uint64_t hosts[] = {2995, 4742, 6294};
+
+	(void)state;
+	for (uint64_t failed = 0; failed < 3; failed++) {
+		assert_true(rw_stat_upper(failed, hosts[failed], 0.95) <= 0.001);
+		assert_true(rw_stat_upper(failed, hosts[failed] - 1, 0.95) > 0.001);
+	}
+}
+
+static void as_many_failures_an_hour_as_control_prove_nothing(void **state)
+{
+	(void)state;
+	/* 2 here and none there, a tenth of the hours here: 0.1 squared */
+	is_near(rw_stat_more_than_control(2, 100.0, 0, 900.0), 0.01, 1e-12);
+	/* 3 of 5 with a fifth of the hours: 10×.008×.64 + 5×.0016×.8 + .00032 */
+	is_near(rw_stat_more_than_control(3, 20.0, 2, 80.0), 0.05792, 1e-12);
+	is_near(rw_stat_more_than_control(0, 20.0, 2, 80.0), 1.0, 0.0);
+	is_near(rw_stat_more_than_control(5, 20.0, 0, 0.0), 1.0, 0.0);
+	is_near(rw_stat_more_than_control(5, 0.0, 1, 10.0), 1.0, 0.0);
+}
+
+/* Each k of n at each moment, by its probability: does the mixture ever reach 20? */
+static double ever_reached(uint64_t hosts, double p)
+{
+	double at[64] = {1.0}, reached = 0.0; /* by failures so far, of those not reached */
+
+	for (uint64_t n = 1; n <= hosts; n++) {
+		for (int k = 63; k >= 0; k--) {
+			at[k] = at[k] * (1.0 - p) + (k > 0 ? at[k - 1] * p : 0.0);
+			if (rw_stat_anytime((uint64_t)k, n, p) < 20.0)
+				continue;
+			reached += at[k];
+			at[k] = 0.0;
+		}
+	}
+	return reached;
+}
+
+static void looking_after_each_host_errs_in_one_of_twenty_at_most(void **state)
+{
+	static const double shares[] = {0.0005, 0.001, 0.01};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		double reached = ever_reached(5000, shares[i]);
+
+		assert_true(reached <= 0.05);
+		assert_true(reached > 0.001); /* and is no idle promise */
+	}
+	/* a fixed n would let 4 of 1,000 do; any n takes 6 */
+	assert_true(rw_stat_anytime(5, 1000, 0.001) < 20.0);
+	assert_true(rw_stat_anytime(6, 1000, 0.001) >= 20.0);
+}
+
+static void the_mixture_is_the_integral_that_it_stands_for(void **state)
+{
+	const uint64_t k = 3, n = 40;
+	const double p = 0.01;
+	double sum = 0.0, norm = 0.0;
+
+	(void)state;
+	/* substitute x = u^2, so that the prior is finite at 0 */
+	for (int i = 0; i < 200000; i++) {
+		double u = ((double)i + 0.5) / 200000, x = u * u;
+		double prior = 2.0 * pow(1.0 - x, 49.0); /* x^-1/2 dx = 2 du */
+		norm += prior;
+		sum += prior * pow(x, (double)k) * pow(1.0 - x, (double)(n - k));
+	}
+	is_near(rw_stat_anytime(k, n, p), sum / norm / pow(p, (double)k) / pow(1.0 - p, 37.0),
+		1e-6);
+	is_near(rw_stat_anytime(0, 40, p), 0.0, 0.0);
+	is_near(rw_stat_anytime(1, 100, p), 0.0, 0.0); /* just p, and no more */
+	assert_true(isinf(rw_stat_anytime(1, 100, 0.0)));
+}
+
+static void natural_failures_trip_a_literal_limit(void **state)
+{
+	(void)state;
+	/* one natural reboot a host-year of 8,766 h, 500 hosts, 48 h */
+	is_near(rw_stat_poisson_at_least(1, 500.0 * 48.0 / 8766.0), 0.935, 1e-3);
+	is_near(rw_stat_poisson_at_least(0, 0.0), 1.0, 0.0);
+	is_near(rw_stat_poisson_at_least(1, 0.0), 0.0, 0.0);
+	is_near(rw_stat_poisson_at_least(3, 2.0), 1.0 - exp(-2.0) * (1.0 + 2.0 + 2.0), 1e-12);
+	is_near(rw_stat_poisson_at_least(1000000, 10.0), 0.0, 0.0);
+	is_near(rw_stat_poisson_at_least(10, 1e7), 1.0, 0.0);
+	assert_true(fabs(rw_stat_poisson_at_least(10000, 10000.0) - 0.5) < 0.01);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +215,12 @@ int main(void)
 		cmocka_unit_test(bounds_have_their_closed_forms),
 		cmocka_unit_test(a_bound_is_where_the_tail_is_five_percent),
 		cmocka_unit_test(what_a_ring_can_find),
+		cmocka_unit_test(the_upper_bound_is_the_lower_bounds_mirror),
+		cmocka_unit_test(how_many_hosts_it_takes_to_certify_a_thousandth),
+		cmocka_unit_test(as_many_failures_an_hour_as_control_prove_nothing),
+		cmocka_unit_test(looking_after_each_host_errs_in_one_of_twenty_at_most),
+		cmocka_unit_test(the_mixture_is_the_integral_that_it_stands_for),
+		cmocka_unit_test(natural_failures_trip_a_literal_limit),
 	};
 
 	return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
