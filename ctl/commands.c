@@ -114,7 +114,7 @@ const struct rw_command rw_commands[] = {
 	 .run = rw_explain_run},
 	{.words = "replay",
 	 .operand = "FILE",
-	 .summary = "Plays a scenario and says each verdict that it would have brought",
+	 .summary = "Plays a scenario, or a store again, and says each verdict",
 	 .more = "FILE tells what happens to a fleet, and when, and what is expected of the\n"
 		 "verdicts; docs/replay.md tells how. Needs no collector. Exit 0: all was as\n"
 		 "expected; 1: not all, a line for each; 2: the file or the policy is wrong.",

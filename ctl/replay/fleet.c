@@ -26,6 +26,7 @@ enum {
 	NO_HOST = -1,
 	REJECTED_MS = 30000, /* until a host that was refused asks again */
 	FIRST_ORDER = 1000,
+	NAME_SLOTS = 262144, /* so that half of them stay free */
 	ID_BYTES = RW_CORE_NAME_BYTES + 32,
 };
 
@@ -77,11 +78,13 @@ struct host {
 
 struct rw_fleet {
 	struct rw_policy policy;
+	uint64_t beat_ms;
 	struct rw_core *core;
 	struct rw_now now;
 	uint64_t stalled_until_ms;
 	struct host **hosts;
 	uint32_t count, room;
+	uint32_t *by_name;  /* index + 1 by the name's hash, in it or behind; 0: nobody */
 	uint32_t *selected; /* them */
 	uint32_t *looked_at;
 	uint32_t selected_count;
@@ -107,7 +110,8 @@ __attribute__((format(printf, 3, 4))) static int complain(char out[RW_FLEET_COMP
 
 static uint64_t heartbeat_ms(const struct rw_fleet *fleet, uint32_t ring)
 {
-	uint64_t own_ms = fleet->policy.rings[ring].heartbeat_every_ms;
+	uint64_t own_ms =
+		fleet->beat_ms != 0 ? fleet->beat_ms : fleet->policy.rings[ring].heartbeat_every_ms;
 
 	return own_ms != 0 ? own_ms : fleet->policy.timing.heartbeat_every_ms;
 }
@@ -119,20 +123,22 @@ static uint32_t heartbeat_places(const struct rw_fleet *fleet, uint32_t ring)
 	return places == 0 ? 1 : (uint32_t)places;
 }
 
-struct rw_fleet *rw_fleet_new(const struct rw_policy *policy)
+struct rw_fleet *rw_fleet_new(const struct rw_policy *policy, uint64_t beat_ms)
 {
 	struct rw_fleet *fleet = calloc(1, sizeof(*fleet));
 
 	if (fleet == NULL)
 		return NULL;
 	fleet->policy = *policy;
+	fleet->beat_ms = beat_ms;
 	for (uint32_t i = 0; i < policy->ring_count; i++) {
 		if (heartbeat_places(fleet, i) >= fleet->places)
 			fleet->places = heartbeat_places(fleet, i) + 1;
 	}
 	fleet->wheel = malloc(fleet->places * sizeof(fleet->wheel[0]));
-	if (fleet->wheel == NULL) {
-		free(fleet);
+	fleet->by_name = calloc(NAME_SLOTS, sizeof(fleet->by_name[0]));
+	if (fleet->wheel == NULL || fleet->by_name == NULL) {
+		rw_fleet_free(fleet);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < fleet->places; i++)
@@ -163,6 +169,7 @@ void rw_fleet_free(struct rw_fleet *fleet)
 	free(fleet->selected);
 	free(fleet->looked_at);
 	free(fleet->wheel);
+	free(fleet->by_name);
 	free(fleet->heap);
 	free(fleet);
 }
@@ -255,6 +262,14 @@ static void into_wheel(struct rw_fleet *fleet, uint32_t index, uint32_t ahead)
 	fleet->wheel[place] = (int32_t)index;
 }
 
+static void fill_boot_id(uint8_t id[16], uint32_t index, uint64_t order)
+{
+	uint32_t number = index + 1; /* so that no id is all zeroes */
+
+	memcpy(id, &number, sizeof(number));
+	memcpy(id + 8, &order, sizeof(order));
+}
+
 static struct rw_boot boot_of(const struct rw_fleet *fleet, uint32_t index)
 {
 	const struct host *host = fleet->hosts[index];
@@ -262,10 +277,8 @@ static struct rw_boot boot_of(const struct rw_fleet *fleet, uint32_t index)
 		.order = host->boot_order,
 		.boot_ms = fleet->now.boot_ms - host->booted_ms,
 	};
-	uint32_t number = index + 1; /* so that no id is all zeroes */
 
-	memcpy(boot.id, &number, sizeof(number));
-	memcpy(boot.id + 8, &host->boot_order, sizeof(host->boot_order));
+	fill_boot_id(boot.id, index, host->boot_order);
 	return boot;
 }
 
@@ -344,7 +357,8 @@ void rw_fleet_stall(struct rw_fleet *fleet, struct rw_now until)
 
 /* ---- what happens to a host ----------------------------------------------------------------- */
 
-static int boot(struct rw_fleet *fleet, uint32_t index)
+/* `clock_ms`: how long it has been up when it says Hello. */
+static int boot(struct rw_fleet *fleet, uint32_t index, uint64_t clock_ms)
 {
 	struct host *host = fleet->hosts[index];
 
@@ -353,7 +367,7 @@ static int boot(struct rw_fleet *fleet, uint32_t index)
 	host->up = true;
 	host->silent = false;
 	host->boot_order++;
-	host->booted_ms = fleet->now.boot_ms;
+	host->booted_ms = fleet->now.boot_ms - clock_ms;
 	host->end = host->next_end;
 	host->next_end = RW_END_UNEXPECTED;
 	if (host->loops && set_timer(fleet, index, TIMER_DIE, host->loop_up_ms) != 0)
@@ -388,29 +402,34 @@ static int keep_event(struct host *host, const struct kept_event *event)
 	return 0;
 }
 
-/* An event of the present boot; `late`: it is found only after the next one. */
-static int make_event(struct rw_fleet *fleet, uint32_t index, uint32_t kind, const char *signature,
-		      const char *module, int error, bool late)
+/*
+ * An event of the present boot, or of the one that the statement says: then the
+ * collector had it at this moment, whatever became of the host. `late`: it is found
+ * only after the next boot.
+ */
+static int make_event(struct rw_fleet *fleet, uint32_t index, const struct rw_statement *statement,
+		      bool late)
 {
 	struct host *host = fleet->hosts[index];
 	struct rw_boot boot = boot_of(fleet, index);
+	bool told = statement->boot_order != 0;
 	struct kept_event kept = {
 		.event =
 			{
-				.kind = kind,
-				.kind_name = rw_kind_at(kind),
-				.signature = signature,
-				.module = module,
-				.error = error,
-				.boot_order = boot.order,
-				.boot_ms = boot.boot_ms,
+				.kind = statement->kind,
+				.kind_name = rw_kind_at(statement->kind),
+				.signature = statement->text,
+				.module = statement->subject == NULL ? "" : statement->subject,
+				.error = statement->error,
+				.boot_order = told ? statement->boot_order : boot.order,
+				.boot_ms = told ? statement->boot_ms : boot.boot_ms,
 			},
 	};
 
-	memcpy(kept.event.boot_id, boot.id, sizeof(boot.id));
+	fill_boot_id(kept.event.boot_id, index, kept.event.boot_order);
 	snprintf(kept.id, sizeof(kept.id), "%s/replay/%llu", host->name,
 		 (unsigned long long)++host->events);
-	if (late || !may_send(fleet, host))
+	if (told ? host->handle == RW_NO_HOST : late || !may_send(fleet, host))
 		return keep_event(host, &kept);
 	kept.event.id = kept.id;
 	rw_core_event(fleet->core, host->handle, &kept.event, fleet->now);
@@ -423,9 +442,11 @@ static int die_in_loop(struct rw_fleet *fleet, uint32_t index)
 
 	if (!host->up)
 		return 0;
-	if (host->loop_signature != NULL &&
-	    make_event(fleet, index, RINGWATCH__V1__KIND__KIND_PANIC, host->loop_signature, "", 0,
-		       true) != 0)
+	struct rw_statement panic = {
+		.kind = RINGWATCH__V1__KIND__KIND_PANIC,
+		.text = host->loop_signature,
+	};
+	if (panic.text != NULL && make_event(fleet, index, &panic, true) != 0)
 		return -ENOMEM;
 	go_down(host);
 	host->next_end = RW_END_UNEXPECTED;
@@ -443,7 +464,7 @@ static int fire(struct rw_fleet *fleet, const struct timer *timer)
 		return 0;
 	switch (timer->does) {
 	case TIMER_BOOT:
-		return boot(fleet, timer->host);
+		return boot(fleet, timer->host, 0);
 	case TIMER_DIE:
 		return die_in_loop(fleet, timer->host);
 	case TIMER_HELLO:
@@ -496,13 +517,24 @@ int rw_fleet_tick(struct rw_fleet *fleet, struct rw_now now)
 /* ---- who
  * ------------------------------------------------------------------------------------------ */
 
+/* Where the name's host stands in by_name, or would. */
+static uint32_t slot_of(const struct rw_fleet *fleet, const char *name)
+{
+	uint32_t slot = 2166136261u;
+
+	for (const char *at = name; *at != '\0'; at++)
+		slot = (slot ^ (unsigned char)*at) * 16777619u;
+	slot %= NAME_SLOTS;
+	while (fleet->by_name[slot] != 0 &&
+	       strcmp(fleet->hosts[fleet->by_name[slot] - 1]->name, name) != 0)
+		slot = (slot + 1) % NAME_SLOTS;
+	return slot;
+}
+
+/* Negative: nobody has that name. */
 static int find_host(const struct rw_fleet *fleet, const char *name)
 {
-	for (uint32_t i = 0; i < fleet->count; i++) {
-		if (strcmp(fleet->hosts[i]->name, name) == 0)
-			return (int)i;
-	}
-	return -ENOENT;
+	return (int)fleet->by_name[slot_of(fleet, name)] - 1;
 }
 
 static bool is_wanted(const struct rw_fleet *fleet, const struct rw_hosts_said *who, uint32_t index)
@@ -517,8 +549,6 @@ static bool is_wanted(const struct rw_fleet *fleet, const struct rw_hosts_said *
 	case RW_WHO_RING:
 		return strcmp(fleet->policy.rings[host->ring].name, who->first) == 0;
 	case RW_WHO_RANGE:
-		if (who->last == NULL)
-			return strcmp(host->name, who->first) == 0;
 		/* c-9 is before c-10000: names of one length are compared as text */
 		length = strlen(host->name);
 		return (length > strlen(who->first) ||
@@ -557,7 +587,10 @@ int rw_fleet_select(struct rw_fleet *fleet, const struct rw_hosts_said *who, boo
 		return complain(complaint, -ENOENT, "there is no host '%.64s' yet", who->first);
 	if (who->how == RW_WHO_RANGE && who->last != NULL && find_host(fleet, who->last) < 0)
 		return complain(complaint, -ENOENT, "there is no host '%.64s' yet", who->last);
-	for (uint32_t i = 0; !them && i < fleet->count; i++) {
+	bool one = who->how == RW_WHO_RANGE && who->last == NULL;
+	if (one)
+		out[among++] = (uint32_t)find_host(fleet, who->first);
+	for (uint32_t i = 0; !one && !them && i < fleet->count; i++) {
 		if (is_wanted(fleet, who, i))
 			out[among++] = i;
 	}
@@ -617,7 +650,7 @@ static bool make_room(struct rw_fleet *fleet)
 	return true;
 }
 
-static int add_host(struct rw_fleet *fleet, const char *name, uint32_t ring)
+static int add_host(struct rw_fleet *fleet, const char *name, const struct rw_statement *statement)
 {
 	if (fleet->count == fleet->room && !make_room(fleet))
 		return -ENOMEM;
@@ -627,14 +660,19 @@ static int add_host(struct rw_fleet *fleet, const char *name, uint32_t ring)
 	if (host == NULL)
 		return -ENOMEM;
 	snprintf(host->name, sizeof(host->name), "%s", name);
-	host->ring = ring;
+	host->ring = ring_index(fleet, statement->ring);
 	host->handle = RW_NO_HOST;
 	host->boot_order = FIRST_ORDER;
 	/* up for a day and some, each a little longer than the one before */
 	host->booted_ms = fleet->now.boot_ms - UINT64_C(86400000) - (uint64_t)fleet->count * 1000;
+	if (statement->boot_order != 0) {
+		host->boot_order = statement->boot_order;
+		host->booted_ms = fleet->now.boot_ms - statement->boot_ms;
+	}
 	host->end = RW_END_ORDERLY;
 	host->next_end = RW_END_UNEXPECTED;
 	host->up = true;
+	fleet->by_name[slot_of(fleet, name)] = fleet->count + 1;
 	fleet->hosts[fleet->count++] = host;
 	return say_hello(fleet, fleet->count - 1);
 }
@@ -655,7 +693,7 @@ static int add_hosts(struct rw_fleet *fleet, const struct rw_statement *statemen
 		if (fleet->count == RW_SCENARIO_HOSTS_MAX)
 			return complain(complaint, -ENOSPC, "more than %d hosts",
 					RW_SCENARIO_HOSTS_MAX);
-		int status = add_host(fleet, name, ring_index(fleet, statement->ring));
+		int status = add_host(fleet, name, statement);
 		if (status != 0)
 			return complain(complaint, status, "host '%s' could not be enrolled: %s",
 					name, strerror(-status));
@@ -670,8 +708,7 @@ static int crash(struct rw_fleet *fleet, uint32_t index, const struct rw_stateme
 	if (!host->up)
 		return 0;
 	bool gasps = statement->gasp && may_send(fleet, host);
-	int status =
-		make_event(fleet, index, statement->kind, statement->text, "", 0, statement->late);
+	int status = make_event(fleet, index, statement, statement->late);
 
 	if (gasps)
 		rw_core_gasp(fleet->core, host->handle, fleet->now);
@@ -710,13 +747,19 @@ static int come_back(struct rw_fleet *fleet, uint32_t index, const struct rw_sta
 
 	host->loops = false;
 	void_timers(host);
+	if (statement->boot_order != 0) { /* into that boot, from whatever it is in */
+		go_down(host);
+		host->next_end = statement->end;
+		host->boot_order = statement->boot_order - 1;
+		return boot(fleet, index, statement->boot_ms);
+	}
 	if (host->up) {
 		host->silent = false;
 		return host->connected ? 0 : say_hello(fleet, index);
 	}
 	if (statement->end_given)
 		host->next_end = statement->end;
-	return boot(fleet, index);
+	return boot(fleet, index, 0);
 }
 
 static int start_loop(struct rw_fleet *fleet, uint32_t index, const struct rw_statement *statement)
@@ -786,18 +829,17 @@ static int do_to(struct rw_fleet *fleet, uint32_t index, const struct rw_stateme
 	case RW_VERB_CRASH:
 		return crash(fleet, index, statement);
 	case RW_VERB_EVENT:
-		return host->up ? make_event(fleet, index, statement->kind, statement->text, "", 0,
-					     false)
-				: 0;
 	case RW_VERB_MODULE_FAILED:
-		return host->up ? make_event(fleet, index, statement->kind, statement->text,
-					     statement->subject, statement->error, false)
-				: 0;
+		return host->up || statement->boot_order != 0
+			       ? make_event(fleet, index, statement, false)
+			       : 0;
 	case RW_VERB_BOOT_LOOP:
 		return start_loop(fleet, index, statement);
 	case RW_VERB_GOODBYE:
 		return say_goodbye(fleet, index, statement);
 	case RW_VERB_SLEEP:
+		if (statement->late && may_send(fleet, host))
+			rw_core_heard(fleet->core, host->handle, fleet->now);
 		host->silent = host->up;
 		host->connected = false;
 		return 0;

@@ -13,7 +13,8 @@
 
 struct rw_fleet;
 
-struct rw_fleet *rw_fleet_new(const struct rw_policy *policy); /* NULL: no memory */
+/* `beat_ms`: how often a host is heard; 0: as the policy says. NULL: no memory. */
+struct rw_fleet *rw_fleet_new(const struct rw_policy *policy, uint64_t beat_ms);
 void rw_fleet_free(struct rw_fleet *fleet);
 
 /* The collector's core, which hosts will call again at; NULL: there is none now. */

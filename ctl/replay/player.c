@@ -649,7 +649,7 @@ int rw_player_play(const struct rw_scenario *scenario, const struct rw_player_si
 		player->expectations = expectations;
 		player->begin = (struct rw_now){BOOT_MS, scenario->wall_ms};
 		player->now = player->begin;
-		player->fleet = rw_fleet_new(&scenario->policy);
+		player->fleet = rw_fleet_new(&scenario->policy, scenario->beat_ms);
 		player->ledger = rw_ledger_new();
 		snprintf(error, RW_SCENARIO_ERROR_BYTES, "%.200s: out of memory", scenario->path);
 		if (player->fleet != NULL && player->ledger != NULL)

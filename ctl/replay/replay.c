@@ -11,6 +11,7 @@
 #include "ctl/commands.h"
 #include "ctl/replay/player.h"
 #include "ctl/replay/scenario.h"
+#include "ctl/replay/store.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 
@@ -144,10 +145,39 @@ static void print_verdict(void *context, uint64_t at_ms, const struct rw_verdict
 	putchar('\n');
 }
 
+/* What was done then, and would not have been allowed now. */
+static void print_refused(const struct printer *printer, const struct rw_statement *statement,
+			  const char *line)
+{
+	char wall[RW_TIME_TEXT_BYTES], time[RW_PLAY_TIME_BYTES];
+	const char *deployment = statement->deployment == NULL ? "" : statement->deployment;
+	const char *ring = statement->ring == NULL ? "" : statement->ring;
+
+	rw_clock_format_wall(printer->scenario->wall_ms + statement->at_ms, wall);
+	if (!printer->json) {
+		printf("%14s  %s  %s %s  %s\n", rw_player_say_time(statement->at_ms, time), wall,
+		       deployment, ring, line);
+		return;
+	}
+
+	json_t *object =
+		json_pack("{s:I, s:s, s:s, s:s, s:s}", "at_ms", (json_int_t)statement->at_ms,
+			  "time", wall, "deployment", deployment, "ring", ring, "refused", line);
+	if (object != NULL) {
+		json_dumpf(object, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+		putchar('\n');
+	}
+	json_decref(object);
+}
+
 static void print_missed(void *context, const struct rw_statement *statement, const char *line)
 {
 	struct printer *printer = context;
 
+	if (printer->scenario->is_store) {
+		print_refused(printer, statement, line);
+		return;
+	}
 	printer->missed++;
 	fflush(stdout); /* in its place between the verdicts */
 	fprintf(stderr, "%s:%u: %s\n", printer->scenario->path, statement->line, line);
@@ -155,35 +185,56 @@ static void print_missed(void *context, const struct rw_statement *statement, co
 
 /* ---- the command ---------------------------------------------------------------------- */
 
+/* The policy that is to judge: --policy's, or `own`. NULL with a complaint. */
+static struct rw_policy *load_policy(const struct rw_args *args, struct rw_policy own)
+{
+	const char *path = args->value[RW_OPT_POLICY];
+	struct rw_policy *policy = malloc(sizeof(*policy));
+	char error[RW_CONF_ERROR_BYTES];
+
+	if (policy == NULL) {
+		rw_ctl_fail("out of memory");
+		return NULL;
+	}
+	*policy = own;
+	if (path == NULL || rw_policy_load(path, &own.timing, policy, error) == 0)
+		return policy;
+	rw_ctl_fail("%s", error);
+	free(policy);
+	return NULL;
+}
+
+static int load_store(const struct rw_args *args, struct rw_scenario *scenario)
+{
+	rw_autofree struct rw_policy *policy = load_policy(args, rw_scenario_default_policy());
+	char error[RW_SCENARIO_ERROR_BYTES];
+
+	if (policy == NULL)
+		return RW_CTL_USAGE;
+	int status = rw_replay_read_store(args->operand, policy, scenario, error);
+	if (status == 0)
+		return RW_CTL_DONE;
+	rw_ctl_fail("%s", error);
+	return status == -ENOMEM ? RW_CTL_FAILED : RW_CTL_USAGE;
+}
+
 static int load(const struct rw_args *args, struct rw_scenario *scenario, char **text)
 {
-	const char *policy_path = args->value[RW_OPT_POLICY];
 	char error[RW_SCENARIO_ERROR_BYTES];
 
 	*text = read_text(args->operand);
 	if (*text == NULL)
 		return RW_CTL_USAGE;
-	if (rw_scenario_read(args->operand, *text, scenario, error) != 0) {
+	int status = rw_scenario_read(args->operand, *text, scenario, error);
+	if (status == 0 && rw_args_has(args, RW_OPT_POLICY)) {
+		rw_autofree struct rw_policy *policy = load_policy(args, scenario->policy);
+		if (policy == NULL)
+			return RW_CTL_USAGE;
+		status = rw_scenario_set_policy(scenario, policy, error);
+	}
+	if (status != 0)
 		rw_ctl_fail("%s", error);
-		return RW_CTL_USAGE;
-	}
-	if (policy_path == NULL)
-		return RW_CTL_DONE;
-
-	rw_autofree struct rw_policy *policy = calloc(1, sizeof(*policy));
-	char conf_error[RW_CONF_ERROR_BYTES];
-
-	if (policy == NULL)
-		return rw_ctl_fail("out of memory");
-	if (rw_policy_load(policy_path, &scenario->policy.timing, policy, conf_error) != 0) {
-		rw_ctl_fail("%s", conf_error);
-		return RW_CTL_USAGE;
-	}
-	if (rw_scenario_set_policy(scenario, policy, error) != 0) {
-		rw_ctl_fail("%s", error);
-		return RW_CTL_USAGE;
-	}
-	return RW_CTL_DONE;
+	return status == 0 ? RW_CTL_DONE : RW_CTL_USAGE;
 }
 
 int rw_replay_run(const struct rw_args *args)
@@ -191,7 +242,8 @@ int rw_replay_run(const struct rw_args *args)
 	struct rw_scenario scenario = {0};
 	rw_autofree char *text = NULL;
 	char error[RW_SCENARIO_ERROR_BYTES];
-	int status = load(args, &scenario, &text);
+	int status = rw_replay_is_store(args->operand) ? load_store(args, &scenario)
+						       : load(args, &scenario, &text);
 
 	if (status == RW_CTL_DONE) {
 		struct printer printer = {&scenario, rw_args_has(args, RW_OPT_JSON), 0};

@@ -416,9 +416,13 @@ static int check(const struct rw_scenario *scenario, const struct rw_policy *pol
 
 		if (ring == NULL)
 			continue;
+		char line[16] = "";
+
+		if (!scenario->is_store)
+			snprintf(line, sizeof(line), ":%u", scenario->statements[i].line);
 		snprintf(error, RW_SCENARIO_ERROR_BYTES,
-			 "%.200s:%u: the policy has no ring '%.64s', expected one of its %u",
-			 scenario->path, scenario->statements[i].line, ring, policy->ring_count);
+			 "%.200s%s: the policy has no ring '%.64s', expected one of its %u",
+			 scenario->path, line, ring, policy->ring_count);
 		return -EINVAL;
 	}
 	return 0;

@@ -28,7 +28,7 @@ enum rw_verb {
 	RW_VERB_EVENT,            /* who, kind, text (signature) */
 	RW_VERB_BOOT_LOOP,        /* who, text (signature), ms (up), more_ms (down) */
 	RW_VERB_GOODBYE,          /* who, goodbye, ms (back in), more_ms (down) */
-	RW_VERB_SLEEP,            /* who */
+	RW_VERB_SLEEP,            /* who; late: it is heard once more, just then */
 	RW_VERB_BACK,             /* who, end (RW_END_NONE: as it was) and end_given */
 	RW_VERB_MOVE,             /* who, ring */
 	RW_VERB_REPORT,           /* who, subject, text (value) */
@@ -86,13 +86,16 @@ struct rw_expected {
 
 struct rw_statement {
 	uint64_t at_ms; /* from the beginning */
-	uint32_t line;  /* of the file; of a store: 0 */
+	uint32_t line;  /* of the file; of a store: its place among those of one time */
 	enum rw_verb verb;
 	struct rw_hosts_said who;
 	const char *ring, *deployment, *subject, *text;
 	const struct rw_deployment_row *row;
 	uint64_t ms, more_ms;
 	uint64_t count;
+	/* Of a store: which boot says Hello or tells of the event, and its boot clock then.
+	 * 0: the one that the host is in, or its next. */
+	uint64_t boot_order, boot_ms;
 	uint32_t kind;
 	int error;
 	enum rw_goodbye goodbye;
@@ -108,6 +111,8 @@ struct rw_scenario {
 	struct rw_policy policy; /* its own, or the default */
 	bool has_policy;         /* its own */
 	bool has_witness;
+	bool is_store;    /* read back from a collector's store */
+	uint64_t beat_ms; /* how often a host is heard; 0: as the policy says */
 	uint64_t wall_ms; /* of the beginning */
 	struct rw_statement *statements;
 	size_t count, room;

@@ -344,7 +344,7 @@ static void test_hosts_do_as_they_are_told(void **state)
 				 "at 4m back a-0006\n"
 				 "at 4m expect-host a-0006 online\n"
 				 "at 1m crash a-0007 panic reboot never\n"
-				 "at 5m expect-host a-0007 offline\n"
+				 "at 4m expect-host a-0007 offline\n"
 				 "at 6m crash a-0008 panic reboot never\n"
 				 "at 7m back them\n"
 				 "at 7m expect-host a-0008 online\n"
