@@ -62,6 +62,7 @@ struct rw_hub {
 
 	uint32_t turn_depth;
 	bool breaker_news;
+	bool blackout; /* in the last row told */
 	bool handles_open;
 	struct rw_now now;
 	struct breaker *breakers;
@@ -238,6 +239,13 @@ static uint64_t take_change(void *context, const struct rw_change *change)
 		rw_info("event=presence host=%s ring=%s from=%s to=%s", change->host.id,
 			change->host.ring, rw_presence_name(change->host.previous),
 			rw_presence_name(change->host.presence));
+	if (change->type == RW_CHANGE_HOST && change->host.presence == RW_RETIRED &&
+	    hub->ingest != NULL)
+		rw_ingest_retired(hub->ingest);
+	if (change->type == RW_CHANGE_LIFE && change->life.blackout != hub->blackout) {
+		hub->blackout = change->life.blackout;
+		rw_warning("event=blackout state=%s", hub->blackout ? "begun" : "over");
+	}
 	return rw_store_push_change(hub->store, change);
 }
 
@@ -490,6 +498,10 @@ static int restore_fault(struct restore *restore, const struct rw_change *row, i
 	} else if (row->type == RW_CHANGE_DEPLOYMENT) {
 		snprintf(restore->error, RW_STORE_ERROR_BYTES,
 			 "the store's deployment %s does not fit: %s", row->deployment.id, advice);
+	} else if (row->type == RW_CHANGE_TROUBLE) {
+		snprintf(restore->error, RW_STORE_ERROR_BYTES,
+			 "the store's row of what host %s went through does not fit: %s",
+			 row->trouble.host, advice);
 	} else {
 		snprintf(restore->error, RW_STORE_ERROR_BYTES,
 			 "a row of the store's deployment %s does not fit: %s",

@@ -51,7 +51,12 @@ void rw_fill_host_row(const struct rw_core *core, const struct rw_host *host,
 		.since_wall_ms = host->since_wall_ms,
 		.heard_wall_ms = host->heard_wall_ms,
 		.goodbye = host->goodbye,
-		.back_by_wall_ms = host->back_by_wall_ms,
+		.back_by_wall_ms = host->presence == RW_PLANNED && host->mark_obs_ms > core->obs_ms
+					   ? core->last_wall_ms + host->mark_obs_ms - core->obs_ms
+					   : 0,
+		.excluded = host->excluded,
+		.by_age = host->by_age,
+		.unregistered = host->unregistered,
 	};
 	rw_copy_text(out->id, sizeof(out->id), host->id);
 	rw_copy_text(out->ring, sizeof(out->ring), core->policy.rings[host->ring].name);
@@ -88,7 +93,15 @@ static struct rw_run_row run_row(const struct rw_core *core, const struct rw_run
 		.opened_wall_ms = run->opened_wall_ms,
 		.opened_failed = run->opened_failed,
 		.opened_at_risk = run->opened_at_risk,
+		.proof = run->proof,
+		.watched_ms = run->watched_ms,
+		.watched_from_ms = run->watched_from_ms,
+		.epoch = run->epoch,
+		.exposed_host_ms = run->exposed_host_ms,
+		.control_host_ms = run->control_host_ms,
 	};
+
+	memcpy(row.step_targets, run->step_targets, sizeof(row.step_targets));
 
 	rw_copy_text(row.deployment, sizeof(row.deployment), run->deployment->row.id);
 	rw_copy_text(row.ring, sizeof(row.ring), rw_run_policy(core, run)->name);
@@ -116,6 +129,11 @@ void rw_tell_exposure(struct rw_core *core, const struct rw_exposure *exposure, 
 		.type = RW_CHANGE_EXPOSURE,
 		.exposure = {.boot_order = exposure->boot_order,
 			     .boot_ms = exposure->boot_ms,
+			     .at_wall_ms = exposure->at_wall_ms,
+			     .watched_ms = exposure->watched_ms,
+			     .step = exposure->step,
+			     .module_failed = exposure->module_failed,
+			     .left_offline = exposure->left_offline,
 			     .alive = exposure->alive,
 			     .heard = exposure->heard,
 			     .crashed = exposure->crashed,
@@ -145,9 +163,74 @@ void rw_tell_evidence_cleared(struct rw_core *core, struct rw_run *run, struct r
 	rest_on(&run->sequence, tell(core, &change, now));
 }
 
+void rw_tell_trouble(struct rw_core *core, const struct rw_trouble *trouble, struct rw_now now)
+{
+	struct rw_change change = {
+		.type = RW_CHANGE_TROUBLE,
+		.trouble = {.maintenance_until_wall_ms = trouble->maintenance_until_wall_ms,
+			    .excused_boot_order = trouble->excused_boot_order,
+			    .crash_epoch = trouble->crash_epoch,
+			    .silence_epoch = trouble->silence_epoch},
+	};
+
+	rw_copy_text(change.trouble.host, RW_CORE_NAME_BYTES,
+		     rw_table_at(&core->table, trouble->host)->id);
+	memcpy(change.trouble.crashes, trouble->crashes, sizeof(trouble->crashes));
+	memcpy(change.trouble.modules, trouble->modules, sizeof(trouble->modules));
+	tell(core, &change, now);
+}
+
+void rw_tell_signature(struct rw_core *core, const struct rw_signature *signature, bool gone,
+		       struct rw_now now)
+{
+	struct rw_change change = {
+		.type = gone ? RW_CHANGE_SIGNATURE_GONE : RW_CHANGE_SIGNATURE,
+		.signature = signature->row,
+	};
+
+	tell(core, &change, now);
+}
+
+void rw_tell_sighting(struct rw_core *core, const struct rw_deployment *deployment,
+		      const struct rw_sighting *sighting, struct rw_now now)
+{
+	struct rw_change change = {.type = RW_CHANGE_SIGHTING,
+				   .sighting = {.shared = sighting->shared}};
+
+	rw_copy_text(change.sighting.deployment, RW_CORE_NAME_BYTES, deployment->row.id);
+	rw_copy_text(change.sighting.signature, RW_CORE_TEXT_BYTES, sighting->text);
+	rw_copy_text(change.sighting.host, RW_CORE_NAME_BYTES,
+		     rw_table_at(&core->table, sighting->host)->id);
+	tell(core, &change, now);
+}
+
+void rw_tell_life(struct rw_core *core, struct rw_now now)
+{
+	struct rw_control *control = &core->control;
+	struct rw_change change = {
+		.type = RW_CHANGE_LIFE,
+		.life = {.epoch = control->epoch,
+			 .blackout = core->silence.blackout,
+			 .natural_host_ms = control->natural_host_ms,
+			 .natural_failures = control->natural_failures,
+			 .natural_watched_ms = control->natural_watched_ms},
+	};
+
+	control->to_tell = false;
+	control->told_obs_ms = core->obs_ms;
+	tell(core, &change, now);
+}
+
 /* ---- telling everything again ---------------------------------------------------------- */
 
-enum { RESYNC_DEPLOYMENTS, RESYNC_HOSTS, RESYNC_RUNS, RESYNC_DONE };
+enum {
+	RESYNC_DEPLOYMENTS,
+	RESYNC_HOSTS,
+	RESYNC_TROUBLES,
+	RESYNC_SIGNATURES,
+	RESYNC_RUNS,
+	RESYNC_DONE
+};
 
 static void tell_run_again(struct rw_core *core, struct rw_run *run, struct rw_now now)
 {
@@ -168,6 +251,8 @@ static void resync_runs(struct rw_core *core, struct rw_resync *at, struct rw_no
 	struct rw_deployment *deployment = core->deployments[at->index];
 
 	if (at->run >= deployment->row.ring_count) {
+		for (uint32_t i = 0; i < deployment->sighting_count; i++)
+			rw_tell_sighting(core, deployment, &deployment->sightings[i], now);
 		at->index++;
 		at->run = 0;
 		return;
@@ -205,6 +290,24 @@ static void resync_step(struct rw_core *core, struct rw_resync *at, struct rw_no
 			at->index++;
 			return;
 		}
+		at->index = 0;
+		at->stage = RESYNC_TROUBLES;
+		return;
+	case RESYNC_TROUBLES:
+		if (at->index < core->trouble_count) {
+			at->index++;
+			rw_tell_trouble(core, rw_trouble_at(core, at->index), now);
+			return;
+		}
+		at->index = 0;
+		at->stage = RESYNC_SIGNATURES;
+		return;
+	case RESYNC_SIGNATURES:
+		if (at->index < core->signature_count) {
+			rw_tell_signature(core, &core->signatures[at->index++], false, now);
+			return;
+		}
+		rw_tell_life(core, now);
 		at->index = 0;
 		at->stage = RESYNC_RUNS;
 		return;
@@ -279,25 +382,39 @@ static int restore_host(struct rw_core *core, const struct rw_host_row *row, str
 	struct rw_host *host = rw_table_at(&core->table, handle);
 	bool was_heard_live = row->presence == RW_ONLINE || row->presence == RW_SUSPECT;
 
+	bool was_silent = row->presence == RW_OFFLINE && core->silence.blackout;
+
 	if (host->ring != ring)
 		rw_presence_move(core, host, (uint32_t)ring);
+	rw_exposure_uncount_all(host);
+	rw_presence_uncount(core, host);
+	host->excluded = row->excluded;
+	host->by_age = row->by_age;
+	host->unregistered = row->unregistered;
+	rw_presence_count(core, host);
+	rw_exposure_count_all(host);
 	memcpy(host->boot_id, row->boot_id, sizeof(host->boot_id));
 	host->boot_order = row->boot_order;
 	host->clock_known = false;
 	host->goodbye = (uint8_t)row->goodbye;
 	if (row->presence == RW_PLANNED)
 		host->mark_obs_ms = core->obs_ms + planned_left_ms(&core->policy.timing, row, now);
-	rw_presence_enter(core, handle, was_heard_live ? RW_UNKNOWN : row->presence, now);
+	else
+		host->mark_obs_ms = core->obs_ms;
+	if (was_silent) /* and is so until it is back: see silence.c */
+		rw_presence_lose(core, handle, now);
+	else
+		rw_presence_enter(core, handle, was_heard_live ? RW_UNKNOWN : row->presence, now);
 	host->since_wall_ms = was_heard_live ? now.wall_ms : row->since_wall_ms;
 	host->heard_wall_ms = row->heard_wall_ms;
-	host->back_by_wall_ms = row->back_by_wall_ms;
 	return 0;
 }
 
 static int restore_deployment(struct rw_core *core, const struct rw_deployment_row *row)
 {
 	if (!is_name(row->id) || row->state < RW_DEPLOYMENT_ACTIVE ||
-	    row->state > RW_DEPLOYMENT_WITHDRAWN || row->exposure != RW_EXPOSURE_FIXED)
+	    row->state > RW_DEPLOYMENT_WITHDRAWN || row->exposure < RW_EXPOSURE_FIXED ||
+	    row->exposure > RW_EXPOSURE_REPORTED)
 		return -EINVAL;
 
 	int index = rw_core_deployment_find(core, row->id);
@@ -333,7 +450,7 @@ static int restore_run(struct rw_core *core, const struct rw_run_row *row)
 	struct rw_run *run = find_run(core, row->deployment, row->ring);
 
 	if (run == NULL || (unsigned)row->rule >= RW_RULE_COUNT ||
-	    (unsigned)row->grade > RW_GRADE_EVIDENCE)
+	    (unsigned)row->grade > RW_GRADE_EVIDENCE || (unsigned)row->proof >= RW_PROOF_COUNT)
 		return -EINVAL;
 	/* A policy that has lost steps since: the ring is in its last one. */
 	uint32_t steps = rw_run_policy(core, run)->step_count;
@@ -349,6 +466,14 @@ static int restore_run(struct rw_core *core, const struct rw_run_row *row)
 	run->opened_wall_ms = row->opened_wall_ms;
 	run->opened_failed = row->opened_failed;
 	run->opened_at_risk = row->opened_at_risk;
+	run->proof = row->proof;
+	memcpy(run->step_targets, row->step_targets, sizeof(run->step_targets));
+	run->watched_ms = row->watched_ms;
+	run->watched_from_ms = row->watched_from_ms;
+	run->full_due_ms = 0;
+	run->epoch = row->epoch;
+	run->exposed_host_ms = row->exposed_host_ms;
+	run->control_host_ms = row->control_host_ms;
 	return 0;
 }
 
@@ -356,6 +481,11 @@ static void take_facts(struct rw_exposure *e, const struct rw_exposure_row *row)
 {
 	e->boot_order = row->boot_order;
 	e->boot_ms = row->boot_ms;
+	e->at_wall_ms = row->at_wall_ms;
+	e->watched_ms = row->watched_ms;
+	e->step = (uint8_t)row->step;
+	e->module_failed = row->module_failed;
+	e->left_offline = row->left_offline;
 	e->alive = row->alive;
 	e->heard = row->heard;
 	e->crashed = row->crashed;
@@ -369,8 +499,11 @@ static int restore_exposure(struct rw_core *core, const struct rw_exposure_row *
 	rw_host_handle handle =
 		is_name(row->host) ? rw_table_find(&core->table, row->host) : RW_NO_HOST;
 
-	if (run == NULL || handle == RW_NO_HOST)
+	if (run == NULL || handle == RW_NO_HOST || row->step > RW_CORE_STEPS_MAX)
 		return -EINVAL;
+
+	struct rw_host *host = rw_table_at(&core->table, handle);
+
 	if (run->deployment->row.state != RW_DEPLOYMENT_ACTIVE) {
 		struct rw_exposure past = {0};
 
@@ -378,8 +511,6 @@ static int restore_exposure(struct rw_core *core, const struct rw_exposure_row *
 		rw_exposure_count_ended(run, &past);
 		return 0;
 	}
-
-	struct rw_host *host = rw_table_at(&core->table, handle);
 	struct rw_exposure *e = rw_exposure_find(host, run->deployment);
 
 	if (e != NULL && e->run != run)
@@ -387,12 +518,13 @@ static int restore_exposure(struct rw_core *core, const struct rw_exposure_row *
 	if (e == NULL) {
 		if (rw_exposure_reserve(run, 1) != 0)
 			return -ENOMEM;
-		e = rw_exposure_add(core, run, handle);
+		e = rw_exposure_add(core, run, handle, row->step);
 	}
 	rw_exposure_uncount(e, host);
 	host->unheard_count = (uint16_t)(host->unheard_count + e->heard - row->heard);
 	take_facts(e, row);
 	rw_exposure_count(e, host);
+	rw_exposure_take_first(core, run, e);
 	return 0;
 }
 
@@ -415,6 +547,90 @@ static int restore_cleared(struct rw_core *core, const struct rw_run_row *row)
 	return 0;
 }
 
+static int restore_trouble(struct rw_core *core, const struct rw_trouble_row *row,
+			   struct rw_now now)
+{
+	rw_host_handle handle =
+		is_name(row->host) ? rw_table_find(&core->table, row->host) : RW_NO_HOST;
+
+	if (handle == RW_NO_HOST)
+		return -EINVAL;
+
+	struct rw_trouble *trouble = rw_trouble_of(core, handle);
+
+	if (trouble == NULL)
+		return -ENOMEM;
+	memcpy(trouble->crashes, row->crashes, sizeof(trouble->crashes));
+	memcpy(trouble->modules, row->modules, sizeof(trouble->modules));
+	trouble->maintenance_until_wall_ms = row->maintenance_until_wall_ms;
+	trouble->excused_boot_order = row->excused_boot_order;
+	trouble->crash_epoch = row->crash_epoch;
+	trouble->silence_epoch = row->silence_epoch;
+	rw_history_restored(core, trouble, now);
+	return 0;
+}
+
+static bool is_text(const char text[RW_CORE_TEXT_BYTES])
+{
+	return text[0] != '\0' && memchr(text, '\0', RW_CORE_TEXT_BYTES) != NULL;
+}
+
+static int restore_signature(struct rw_core *core, const struct rw_signature_row *row,
+			     struct rw_now now)
+{
+	if (!is_text(row->text))
+		return -EINVAL;
+
+	struct rw_signature *place = rw_history_signature_place(core, row->text, now);
+
+	if (place == NULL)
+		return -ENOMEM;
+	place->row = *row;
+	return 0;
+}
+
+static int restore_signature_gone(struct rw_core *core, const struct rw_signature_row *row)
+{
+	if (!is_text(row->text))
+		return -EINVAL;
+	rw_history_signature_remove(core, row->text);
+	return 0;
+}
+
+static int restore_sighting(struct rw_core *core, const struct rw_sighting_row *row)
+{
+	int index =
+		is_name(row->deployment) ? rw_core_deployment_find(core, row->deployment) : -ENOENT;
+	rw_host_handle handle =
+		is_name(row->host) ? rw_table_find(&core->table, row->host) : RW_NO_HOST;
+
+	if (index < 0 || handle == RW_NO_HOST || !is_text(row->signature))
+		return -EINVAL;
+
+	struct rw_deployment *deployment = core->deployments[index];
+
+	if (deployment->row.state != RW_DEPLOYMENT_ACTIVE)
+		return 0; /* nothing is new to it any more */
+	struct rw_sighting *sighting = rw_history_sighting(deployment, row->signature);
+	if (sighting == NULL)
+		sighting = rw_history_sighting_add(deployment, row->signature, handle);
+	if (sighting == NULL)
+		return -ENOMEM;
+	sighting->shared = row->shared;
+	return 0;
+}
+
+static int restore_life(struct rw_core *core, const struct rw_life_row *row)
+{
+	core->control.epoch = row->epoch;
+	core->control.natural_host_ms = row->natural_host_ms;
+	core->control.natural_failures = row->natural_failures;
+	core->control.natural_watched_ms = row->natural_watched_ms;
+	core->silence.blackout = row->blackout;
+	core->silence.back_obs_ms = UINT64_MAX;
+	return 0;
+}
+
 int rw_core_restore(struct rw_core *core, const struct rw_change *row, struct rw_now now)
 {
 	switch (row->type) {
@@ -431,11 +647,15 @@ int rw_core_restore(struct rw_core *core, const struct rw_change *row, struct rw
 	case RW_CHANGE_EVIDENCE_CLEARED:
 		return restore_cleared(core, &row->run);
 	case RW_CHANGE_TROUBLE:
+		return restore_trouble(core, &row->trouble, now);
 	case RW_CHANGE_SIGNATURE:
+		return restore_signature(core, &row->signature, now);
 	case RW_CHANGE_SIGNATURE_GONE:
+		return restore_signature_gone(core, &row->signature);
 	case RW_CHANGE_SIGHTING:
+		return restore_sighting(core, &row->sighting);
 	case RW_CHANGE_LIFE:
-		return 0;
+		return restore_life(core, &row->life);
 	}
 	return -EINVAL;
 }

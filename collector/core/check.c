@@ -8,23 +8,34 @@
 
 #include "collector/core/internal.h"
 
+/* Counts each host once more, into nothing. */
 static const char *check_rings(const struct rw_core *core)
 {
-	struct rw_ring rings[RW_CORE_RINGS_MAX];
+	static struct rw_core again; /* one thread owns the core; too large for a stack */
 
-	memset(rings, 0, sizeof(rings));
+	again = (struct rw_core){0};
 	for (rw_host_handle handle = 0; handle < core->table.count; handle++) {
-		const struct rw_host *host = rw_table_at(&core->table, handle);
+		struct rw_host *host = rw_table_at(&core->table, handle);
 
 		if (host->ring >= core->policy.ring_count || host->presence >= RW_PRESENCE_COUNT)
 			return "a host stands in no ring or presence";
-		rings[host->ring].enrolled++;
-		rings[host->ring].presence[host->presence]++;
+		rw_presence_count(&again, host);
 		if (rw_table_find(&core->table, host->id) != handle)
 			return "a host is not found by its name";
 	}
-	if (memcmp(rings, core->rings, sizeof(rings)) != 0)
-		return "a ring's counts are not the sum of its hosts";
+	for (uint32_t i = 0; i < core->policy.ring_count; i++) {
+		memcpy(again.rings[i].newcomers, core->rings[i].newcomers,
+		       sizeof(again.rings[i].newcomers));
+		if (memcmp(&again.rings[i], &core->rings[i], sizeof(core->rings[i])) != 0)
+			return "a ring's counts are not the sum of its hosts";
+	}
+	if (again.enrolled != core->enrolled)
+		return "the enrolled hosts are miscounted";
+	if (again.control.hosts != core->control.hosts ||
+	    again.control.watched != core->control.watched ||
+	    again.control.group.online != core->control.group.online ||
+	    again.control.group.silent != core->control.group.silent)
+		return "control is not the sum of its hosts";
 	return NULL;
 }
 
@@ -47,33 +58,61 @@ static uint64_t count_gasping(const struct rw_core *core)
 	for (rw_host_handle at = core->gasping.head; at != RW_NO_HOST;) {
 		const struct rw_host *host = rw_table_at(&core->table, at);
 
-		if (host == NULL || host->presence != RW_SUSPECT || !host->gasping ||
-		    host->prev != before || host->gasp_due_obs_ms < due ||
-		    host->gasp_due_obs_ms > core->obs_ms + RW_CORE_GASP_MS ||
+		const struct rw_trouble *trouble =
+			host == NULL ? NULL : rw_trouble_at(core, host->trouble);
+
+		if (trouble == NULL || host->presence != RW_SUSPECT || !host->gasping ||
+		    host->prev != before || trouble->gasp_due_obs_ms < due ||
+		    trouble->gasp_due_obs_ms > core->obs_ms + RW_CORE_GASP_MS ||
 		    ++count > core->table.count)
 			return UINT64_MAX;
-		due = host->gasp_due_obs_ms;
+		due = trouble->gasp_due_obs_ms;
 		before = at;
 		at = host->next;
 	}
 	return core->gasping.tail == before ? count : UINT64_MAX;
 }
 
-static const char *check_list(const struct rw_core *core, enum rw_presence presence)
+static uint64_t count_lost(const struct rw_core *core)
 {
-	bool is_ordered = presence == RW_ONLINE || presence == RW_SUSPECT;
 	rw_host_handle before = RW_NO_HOST;
-	uint64_t mark = 0;
-	uint64_t gasping = presence == RW_SUSPECT ? count_gasping(core) : 0;
 	uint64_t count = 0;
 
-	if (gasping == UINT64_MAX)
-		return "the list of gasping hosts is broken";
+	for (rw_host_handle at = core->lost.head; at != RW_NO_HOST;) {
+		const struct rw_host *host = rw_table_at(&core->table, at);
+
+		if (host == NULL || host->presence != RW_OFFLINE || !host->lost ||
+		    host->prev != before || ++count > core->table.count)
+			return UINT64_MAX;
+		before = at;
+		at = host->next;
+	}
+	return core->lost.tail == before ? count : UINT64_MAX;
+}
+
+/* Of that presence, in the list beside its own. */
+static uint64_t count_beside(const struct rw_core *core, enum rw_presence presence)
+{
+	if (presence == RW_SUSPECT)
+		return count_gasping(core);
+	return presence == RW_OFFLINE ? count_lost(core) : 0;
+}
+
+static const char *check_list(const struct rw_core *core, enum rw_presence presence)
+{
+	bool is_ordered = presence == RW_ONLINE || presence == RW_SUSPECT || presence == RW_UNKNOWN;
+	rw_host_handle before = RW_NO_HOST;
+	uint64_t mark = 0;
+	uint64_t beside = count_beside(core, presence);
+	uint64_t count = 0;
+
+	if (beside == UINT64_MAX)
+		return "the list of gasping or of lost hosts is broken";
 	for (rw_host_handle at = core->lists[presence].head; at != RW_NO_HOST;) {
 		const struct rw_host *host = rw_table_at(&core->table, at);
 
 		if (host == NULL || host->presence != presence || host->prev != before ||
-		    host->gasping)
+		    host->gasping || host->lost)
 			return "a list of a presence is broken";
 		if (is_ordered && (host->mark_obs_ms < mark || host->mark_obs_ms > core->obs_ms))
 			return "a list is not in the order of last hearing";
@@ -84,7 +123,7 @@ static const char *check_list(const struct rw_core *core, enum rw_presence prese
 			return "a list runs in a circle";
 	}
 	if (core->lists[presence].tail != before ||
-	    count + gasping != presence_total(core, presence))
+	    count + beside != presence_total(core, presence))
 		return "a list does not hold all hosts of its presence";
 	return NULL;
 }
@@ -123,10 +162,46 @@ static const char *check_run(const struct rw_core *core, const struct rw_run *ru
 	if (run->deployment->row.state == RW_DEPLOYMENT_ACTIVE &&
 	    memcmp(&kept, &again.counts, sizeof(kept)) != 0)
 		return "a run's counts are not the sum of its exposures";
-	if (kept.failed > kept.at_risk || kept.at_risk > kept.exposed)
+	if (kept.all.by[RW_RULE_FAILED] > kept.all.at_risk || kept.all.at_risk > kept.exposed)
 		return "more hosts failed than are at risk, or more are than are exposed";
 	if (run->deployment->row.state != RW_DEPLOYMENT_ACTIVE && run->exposure_count > 0)
 		return "an ended deployment still has exposures";
+	return NULL;
+}
+
+static const char *check_loops(const struct rw_core *core)
+{
+	uint64_t due = 0, count = 0, looping = 0;
+
+	for (uint32_t at = core->loop_head; at != 0;) {
+		const struct rw_trouble *trouble = rw_trouble_at(core, at);
+
+		if (trouble == NULL || trouble->loop_end_obs_ms < due ||
+		    !rw_table_at(&core->table, trouble->host)->looping ||
+		    ++count > core->trouble_count)
+			return "the list of looping hosts is broken";
+		due = trouble->loop_end_obs_ms;
+		at = trouble->loop_next;
+	}
+	for (rw_host_handle handle = 0; handle < core->table.count; handle++)
+		looping += rw_table_at(&core->table, handle)->looping;
+	return looping == count ? NULL : "the list of looping hosts does not hold them all";
+}
+
+static const char *check_control(const struct rw_core *core)
+{
+	for (uint32_t i = 0; i < core->deployment_count; i++) {
+		const struct rw_deployment *deployment = core->deployments[i];
+
+		for (uint32_t j = 0; j < deployment->row.ring_count; j++) {
+			struct rw_run again = deployment->runs[j];
+
+			rw_control_recount(core, &again);
+			if (deployment->row.state == RW_DEPLOYMENT_ACTIVE &&
+			    again.control_failed != deployment->runs[j].control_failed)
+				return "a run's failures of control are miscounted";
+		}
+	}
 	return NULL;
 }
 
@@ -159,6 +234,10 @@ const char *rw_core_check(const struct rw_core *core)
 	}
 	if (fault == NULL)
 		fault = check_heap(core);
+	if (fault == NULL)
+		fault = check_loops(core);
+	if (fault == NULL)
+		fault = check_control(core);
 	if (fault == NULL)
 		fault = check_exposures_of_hosts(core);
 	for (uint32_t i = 0; fault == NULL && i < core->deployment_count; i++) {

@@ -12,7 +12,10 @@
  *                restored: before that it cannot tell a dead host from one that
  *                has not come back yet;
  *   "stalled"    until one suspect_after was observed since a stall: by then
- *                every live host could have sent again.
+ *                every live host could have sent again;
+ *   "witness"    while the witness does not answer for the network (silence.c);
+ *   and for whatever rw_core_set_sick was told.
+ * In the last two the observing clock stands, and when they end it is as after a stall.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -45,13 +48,29 @@ void rw_core_advance(struct rw_core *core, struct rw_now now)
 	uint64_t gap = gap_ms(core, now);
 
 	core->last_boot_ms += gap;
+	core->last_wall_ms = now.wall_ms;
+	if (core->sick != NULL || core->silence.dark)
+		return;
 	if (gap <= RW_STALL_MS) {
 		core->obs_ms += gap;
 		return;
 	}
 	core->obs_ms += RW_CORE_TICK_MS;
+	rw_core_mark_stall(core);
+}
+
+void rw_core_mark_stall(struct rw_core *core)
+{
 	core->stall_obs_ms = core->obs_ms;
 	core->stalled = true;
+}
+
+void rw_core_set_sick(struct rw_core *core, const char *reason, struct rw_now now)
+{
+	rw_core_advance(core, now);
+	if (core->sick != NULL && reason == NULL)
+		rw_core_mark_stall(core);
+	core->sick = reason;
 }
 
 const char *rw_core_blind_reason(const struct rw_core *core, struct rw_now now)
@@ -60,6 +79,10 @@ const char *rw_core_blind_reason(const struct rw_core *core, struct rw_now now)
 	bool stalls = gap > RW_STALL_MS;
 	uint64_t obs_ms = core->obs_ms + (stalls ? RW_CORE_TICK_MS : gap);
 
+	if (core->sick != NULL)
+		return core->sick;
+	if (core->silence.dark)
+		return "witness";
 	if (obs_ms - core->listen_obs_ms < core->policy.timing.offline_after_ms)
 		return "listening";
 	if (stalls)
@@ -86,7 +109,8 @@ int rw_core_new(const struct rw_policy *policy, const struct rw_core_sink *sink,
 	core->policy = *policy;
 	core->sink = *sink;
 	core->last_boot_ms = now.boot_ms;
-	core->was_blind = true;
+	core->last_wall_ms = now.wall_ms;
+	core->was_hidden = true;
 	rw_table_init(&core->table, hosts_max);
 	rw_presence_init(core);
 	*out = core;
@@ -100,6 +124,7 @@ void rw_core_free(struct rw_core *core)
 	for (uint32_t i = 0; i < core->deployment_count; i++)
 		rw_deployment_free(core->deployments[i]);
 	rw_table_release(&core->table);
+	rw_history_free(core);
 	free(core->heap);
 	free(core);
 }
@@ -108,25 +133,40 @@ void rw_core_restored(struct rw_core *core, struct rw_now now)
 {
 	if (now.boot_ms > core->last_boot_ms)
 		core->last_boot_ms = now.boot_ms;
+	core->last_wall_ms = now.wall_ms;
 	core->listen_obs_ms = core->obs_ms;
 	core->tick_obs_ms = core->obs_ms;
 	core->stalled = false;
-	core->was_blind = true;
+	core->was_hidden = true;
+	for (uint32_t i = 0; i < core->deployment_count; i++) {
+		struct rw_deployment *deployment = core->deployments[i];
+
+		for (uint32_t j = 0; j < deployment->row.ring_count; j++) {
+			rw_control_recount(core, &deployment->runs[j]);
+			rw_exposure_mature(core, &deployment->runs[j]);
+		}
+	}
 }
 
 void rw_core_tick(struct rw_core *core, struct rw_now now)
 {
 	rw_core_advance(core, now);
-	rw_presence_tick(core, now);
+	/* All that are late are suspect, and what their silence means is known, before
+	 * the first of them turns offline. */
+	rw_presence_tick_late(core, now);
+	rw_silence_tick(core, now);
+	rw_presence_tick_due(core, now);
+	rw_history_tick(core);
 
-	/* What was left unjudged while blind is judged when sight returns. */
-	bool blind = rw_core_blind_reason(core, now) != NULL;
+	/* What was left unjudged while silence was hidden is judged when sight returns. */
+	bool hidden = rw_silence_hides(core, now);
 
-	if (core->was_blind && !blind)
+	if (core->was_hidden && !hidden)
 		rw_breaker_judge_all(core, now);
-	core->was_blind = blind;
+	core->was_hidden = hidden;
 
-	rw_bake_tick(core, blind, now);
+	rw_bake_tick(core, hidden, now);
+	rw_control_tick(core, now);
 	core->tick_obs_ms = core->obs_ms;
 	rw_resync_tick(core, now);
 }

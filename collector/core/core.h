@@ -45,7 +45,7 @@ enum {
 	RW_CORE_CRASHES_KEPT = 4,          /* of a host: its last ones */
 	RW_CORE_MODULE_FAILURES_KEPT = 16, /* of a host: different ones, the first that it showed */
 	RW_CORE_SIGNATURES_MAX = 4096,     /* of the fleet; the one unseen for longest goes first */
-	RW_CORE_SIGHTINGS_MAX = 64,        /* new signatures in one run */
+	RW_CORE_SIGHTINGS_MAX = 64,        /* new signatures in one deployment */
 };
 
 struct rw_now {
@@ -131,6 +131,7 @@ struct rw_trouble_row {
 	struct rw_crash_mark crashes[RW_CORE_CRASHES_KEPT]; /* newest first, one a boot */
 	struct rw_module_mark modules[RW_CORE_MODULE_FAILURES_KEPT];
 	uint64_t maintenance_until_wall_ms; /* 0: none was ever announced */
+	uint64_t excused_boot_order;        /* the last boot whose end maintenance excused */
 	/* The epochs (struct rw_life_row) in which it last crashed, and fell silent and is
 	 * silent since, while it was control; 0: never, and not. */
 	uint32_t crash_epoch, silence_epoch;
@@ -145,23 +146,20 @@ struct rw_signature_row {
 	uint64_t control_wall_ms; /* last seen on a host of control; 0 never */
 };
 
-/* A signature that hosts of a run have shown. */
+/* A signature that was new when hosts of a deployment showed it; kept over resets. */
 struct rw_sighting_row {
 	char deployment[RW_CORE_NAME_BYTES];
-	char ring[RW_CORE_NAME_BYTES];
 	char signature[RW_CORE_TEXT_BYTES];
 	char host[RW_CORE_NAME_BYTES]; /* the first */
 	bool shared;                   /* by another host, too */
 };
 
-/* What the core knows of itself and of the fleet as a whole: one row. */
+/* What the core knows of the fleet as a whole: one row. */
 struct rw_life_row {
-	uint64_t told_wall_ms;
-	uint64_t listened_ms; /* added up over lives that were too short to know */
-	uint32_t epoch;       /* grows with each start and reset of a run */
+	uint32_t epoch; /* grows with each start and reset of a run */
 	bool blackout;
 	/* Hosts that were exposed to nothing: how long they were watched, and how many
-	 * failures that showed; both halved each RW_HISTORY_MS of watching. */
+	 * failures that showed. Both are halved each 30 days of watching. */
 	uint64_t natural_host_ms;
 	uint64_t natural_failures;
 	uint64_t natural_watched_ms; /* since the last halving */
@@ -206,7 +204,6 @@ struct rw_run_row {
 	/* Since then: */
 	uint64_t exposed_host_ms; /* how long its exposed hosts were watched */
 	uint64_t control_host_ms; /* and hosts that are exposed to nothing */
-	uint64_t control_failed;  /* hosts of these that failed */
 };
 
 /* One host in one run. Append-only until the deployment ends. */
@@ -245,7 +242,7 @@ enum rw_change_type {
 	RW_CHANGE_RUN,
 	RW_CHANGE_EXPOSURE,
 	RW_CHANGE_EVIDENCE,
-	RW_CHANGE_EVIDENCE_CLEARED, /* a reset: `run` names which; its sightings go, too */
+	RW_CHANGE_EVIDENCE_CLEARED, /* a reset: `run` names which */
 	RW_CHANGE_TROUBLE,
 	RW_CHANGE_SIGNATURE,
 	RW_CHANGE_SIGNATURE_GONE, /* `signature.text` */
@@ -445,7 +442,7 @@ struct rw_act_result rw_core_deploy_finish(struct rw_core *core, const char *dep
 struct rw_act_result rw_core_deploy_withdraw(struct rw_core *core, const char *deployment,
 					     const char *reason, struct rw_now now);
 /* Acknowledges the failed hosts: they stay in n and leave k until they fail
- * anew; the breaker closes; the bake starts again at 0; new signatures are known ones. */
+ * anew; the breaker closes; the bake starts again at 0. */
 struct rw_act_result rw_core_deploy_reset(struct rw_core *core, const char *deployment,
 					  const char *ring, struct rw_now now);
 

@@ -115,6 +115,7 @@ void rw_deployment_end(struct rw_core *core, struct rw_deployment *deployment)
 {
 	for (uint32_t i = 0; i < deployment->row.ring_count; i++) {
 		deployment->runs[i].baking = false;
+		deployment->runs[i].control_failed = 0;
 		rw_exposure_release(core, &deployment->runs[i]);
 	}
 }
@@ -131,6 +132,7 @@ void rw_deployment_free(struct rw_deployment *deployment)
 		free(run->chunks);
 		free(run->evidence);
 	}
+	free(deployment->sightings);
 	free(deployment);
 }
 
@@ -205,7 +207,8 @@ static bool is_same(const struct rw_core *core, const struct rw_deployment *know
 {
 	if (strcmp(known->row.component, spec->component) != 0 ||
 	    strcmp(known->row.version, spec->version) != 0 ||
-	    known->row.exposure != spec->exposure || known->row.ring_count != spec->ring_count)
+	    strcmp(known->row.match, spec->match) != 0 || known->row.exposure != spec->exposure ||
+	    known->row.ring_count != spec->ring_count)
 		return false;
 
 	uint32_t rings[RW_CORE_RINGS_MAX];
@@ -240,8 +243,11 @@ struct rw_act_result rw_core_deploy_create(struct rw_core *core,
 	rw_core_advance(core, now);
 	if (core->resync.needed)
 		return refuse_behind();
-	if (spec->id[0] == '\0' || spec->exposure != RW_EXPOSURE_FIXED)
-		return refuse(-EINVAL, "a deployment has a name, and its exposure is fixed");
+	if (spec->id[0] == '\0')
+		return refuse(-EINVAL, "a deployment has a name");
+	if ((spec->exposure != RW_EXPOSURE_REPORTED || spec->match[0] == '\0') &&
+	    (spec->exposure != RW_EXPOSURE_FIXED || spec->match[0] != '\0'))
+		return refuse(-EINVAL, "exposure is fixed, or reported with a match");
 
 	struct rw_deployment *deployment = find_deployment(core, spec->id);
 
@@ -295,10 +301,25 @@ static struct rw_act_result may_start(const struct rw_core *core, const struct r
 
 static bool is_to_be_exposed(const struct rw_host *host, const struct rw_run *run)
 {
-	return host->ring == run->ring && rw_exposure_find(host, run->deployment) == NULL;
+	return host->ring == run->ring && host->presence != RW_RETIRED &&
+	       rw_exposure_find(host, run->deployment) == NULL;
 }
 
-static int expose_ring(struct rw_core *core, struct rw_run *run, struct rw_now now)
+/* One host, now. There must be room. */
+static struct rw_exposure *expose(struct rw_core *core, struct rw_run *run, rw_host_handle handle,
+				  uint32_t step, struct rw_now now)
+{
+	struct rw_exposure *e = rw_exposure_add(core, run, handle, step);
+
+	rw_exposure_set_base(e, rw_table_at(&core->table, handle), now);
+	e->placed_boot_ms = now.boot_ms;
+	e->at_wall_ms = now.wall_ms;
+	e->watched_ms = run->watched_ms;
+	rw_exposure_take_first(core, run, e);
+	return e;
+}
+
+static int expose_ring(struct rw_core *core, struct rw_run *run, uint32_t step, struct rw_now now)
 {
 	uint32_t count = 0;
 
@@ -312,10 +333,7 @@ static int expose_ring(struct rw_core *core, struct rw_run *run, struct rw_now n
 
 		if (!is_to_be_exposed(host, run))
 			continue;
-		struct rw_exposure *e = rw_exposure_add(core, run, handle);
-		rw_exposure_set_base(e, host, now);
-		e->placed_boot_ms = now.boot_ms;
-		rw_tell_exposure(core, e, now);
+		rw_tell_exposure(core, expose(core, run, handle, step, now), now);
 	}
 	return 0;
 }
@@ -348,15 +366,75 @@ struct rw_act_result rw_core_deploy_start(struct rw_core *core, const char *id, 
 
 	if (result.status != 0)
 		return result;
-	if (expose_ring(core, run, now) != 0)
+	if (deployment->row.exposure == RW_EXPOSURE_FIXED && expose_ring(core, run, step, now) != 0)
 		return refuse(-ENOMEM, "there is no memory to expose the hosts of ring '%s'",
 			      policy->name);
+	if (run->step == 0)
+		rw_control_begin(core, run, now);
 	run->step = step;
 	run->started_wall_ms = now.wall_ms;
 	run->target = rw_bake_allowed_hosts(policy, step, core->rings[run->ring].enrolled);
+	run->step_targets[step - 1] = run->target;
 	rw_bake_begin(core, run, now);
 	rw_tell_run(core, run, now);
 	return changed(core);
+}
+
+/* ---- reported exposure ----------------------------------------------------------------- */
+
+/* The kernel's value is its release and its build id; a version may name the first alone. */
+static bool is_version(const char *version, const char *value)
+{
+	size_t length = strlen(version);
+
+	return strncmp(version, value, length) == 0 &&
+	       (value[length] == '\0' || (value[length] == ' ' && strchr(version, ' ') == NULL));
+}
+
+static bool expose_reported(struct rw_core *core, struct rw_deployment *deployment,
+			    rw_host_handle handle, struct rw_now now)
+{
+	struct rw_host *host = rw_table_at(&core->table, handle);
+
+	for (uint32_t i = 0; i < deployment->row.ring_count; i++) {
+		struct rw_run *run = &deployment->runs[i];
+
+		if (!is_to_be_exposed(host, run) || rw_exposure_reserve(run, 1) != 0)
+			continue;
+		struct rw_exposure *e = expose(core, run, handle, run->step, now);
+		/* It has just said so. */
+		rw_exposure_heard(core, e, false, now);
+		return true;
+	}
+	return false;
+}
+
+enum rw_version_fate rw_core_version(struct rw_core *core, rw_host_handle handle,
+				     const char *subject, const char *value, bool is_changed,
+				     struct rw_now now)
+{
+	bool exposed = false, named = value[0] == '\0';
+
+	rw_core_heard(core, handle, now);
+	if (rw_table_at(&core->table, handle) == NULL)
+		return RW_VERSION_PLAIN;
+	for (uint32_t i = 0; i < core->deployment_count; i++) {
+		struct rw_deployment *deployment = core->deployments[i];
+
+		if (!is_version(deployment->row.version, value) ||
+		    (deployment->row.match[0] != '\0' &&
+		     strcmp(deployment->row.match, subject) != 0))
+			continue;
+		named = true;
+		if (deployment->row.exposure == RW_EXPOSURE_REPORTED &&
+		    deployment->row.state == RW_DEPLOYMENT_ACTIVE)
+			exposed = expose_reported(core, deployment, handle, now) || exposed;
+	}
+	if (is_changed && value[0] != '\0')
+		rw_presence_set_unregistered(core, handle, !named, now);
+	if (exposed)
+		return RW_VERSION_EXPOSED;
+	return is_changed && !named ? RW_VERSION_UNREGISTERED : RW_VERSION_PLAIN;
 }
 
 /* ---- the ends ------------------------------------------------------------------------------ */
@@ -408,11 +486,12 @@ static void acknowledge(struct rw_core *core, struct rw_run *run, struct rw_now 
 		struct rw_exposure *e = rw_exposure_at(run, i);
 		const struct rw_host *host = rw_table_at(&core->table, e->host);
 
-		if (!rw_exposure_has_failed(e, host))
+		if (!rw_exposure_has_failed(e, host) && !e->module_failed)
 			continue;
 		rw_exposure_uncount(e, host);
 		e->acknowledged = true;
 		e->crashed = false;
+		e->module_failed = false;
 		rw_exposure_set_base(e, host, now);
 		rw_exposure_count(e, host);
 		rw_tell_exposure(core, e, now);
@@ -436,9 +515,10 @@ struct rw_act_result rw_core_deploy_reset(struct rw_core *core, const char *id, 
 		return refuse_for(RW_REASON_WITHDRAWN, "the deployment was withdrawn");
 	if (deployment->row.state == RW_DEPLOYMENT_FINISHED)
 		return refuse_for(RW_REASON_FINISHED, "the deployment is finished");
-	if (run->step == 0)
+	if (run->step == 0 && !run->breaker_open)
 		return refuse_for(RW_REASON_NOT_STARTED, "the ring was not started");
-	if (!run->breaker_open && run->counts.failed == 0)
+	if (!run->breaker_open && run->counts.all.by[RW_RULE_FAILED] == 0 &&
+	    run->counts.all.by[RW_RULE_MODULE_FAILED] == 0)
 		return unchanged(run->sequence);
 
 	acknowledge(core, run, now);
@@ -447,9 +527,17 @@ struct rw_act_result rw_core_deploy_reset(struct rw_core *core, const char *id, 
 	run->breaker_open = false;
 	run->rule = RW_RULE_NONE;
 	run->grade = RW_GRADE_NONE;
+	run->proof = RW_PROOF_NONE;
 	run->opened_wall_ms = 0;
 	run->opened_failed = 0;
 	run->opened_at_risk = 0;
+	/* More than were allowed are exposed, and that is acknowledged, too. */
+	if (run->counts.exposed > run->target)
+		run->target = run->counts.exposed;
+	run->watched_from_ms = run->watched_ms;
+	run->full_due_ms = 0;
+	rw_exposure_mature(core, run);
+	rw_control_begin(core, run, now);
 	rw_bake_begin(core, run, now);
 	rw_tell_run(core, run, now);
 	return changed(core);

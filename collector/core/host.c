@@ -24,8 +24,11 @@ static void heard(struct rw_core *core, rw_host_handle handle, struct rw_now now
 	struct rw_host *host = rw_table_at(&core->table, handle);
 	enum rw_presence from = host->presence;
 
-	if (rw_presence_hear(core, handle, now))
+	if (rw_presence_hear(core, handle, now)) {
 		rw_tell_host(core, handle, from, now);
+		if (from == RW_OFFLINE)
+			rw_control_is_back(core, handle, now);
+	}
 	if (host->unheard_count > 0 || (from != RW_ONLINE && from != RW_SUSPECT))
 		tell_exposures_heard(core, host, from == RW_OFFLINE, now);
 }
@@ -35,8 +38,10 @@ void rw_core_heard(struct rw_core *core, rw_host_handle handle, struct rw_now no
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
 	rw_core_advance(core, now);
-	/* The tail of a session that said goodbye is no sign that it came back. */
-	if (host == NULL || host->presence == RW_PLANNED || host->presence == RW_ABSENT)
+	/* The tail of a session that said goodbye is no sign that it came back; nor is
+	 * that of one that was ended because the host was retired. */
+	if (host == NULL || host->presence == RW_PLANNED || host->presence == RW_ABSENT ||
+	    host->presence == RW_RETIRED)
 		return;
 	heard(core, handle, now);
 }
@@ -53,10 +58,53 @@ void rw_core_heartbeat(struct rw_core *core, rw_host_handle handle, uint64_t boo
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
 	rw_core_advance(core, now);
-	if (host == NULL)
+	if (host == NULL || host->presence == RW_RETIRED)
 		return;
 	set_clock(host, boot_ms, now);
 	heard(core, handle, now);
+}
+
+/* ---- crashes, of a host as such ------------------------------------------------ */
+
+static bool counts_in_its_ring(const struct rw_core *core, const struct rw_host *host,
+			       uint32_t kind)
+{
+	return kind < 32 &&
+	       (core->policy.rings[host->ring].crash_kinds & (UINT32_C(1) << kind)) != 0;
+}
+
+/* A boot of it crashed, or ended unexpectedly: its trouble learns it, and control. */
+static void crashed(struct rw_core *core, rw_host_handle handle, uint32_t kind, uint64_t boot_order,
+		    struct rw_now now)
+{
+	bool unexpected = kind == RW_CORE_KIND_UNEXPECTED_REBOOT;
+
+	if (!counts_in_its_ring(core, rw_table_at(&core->table, handle), kind))
+		return;
+	if (rw_history_crash(core, handle, boot_order, unexpected, now))
+		rw_control_crashed(core, handle, now);
+}
+
+/* Told with the host's row, when that is told; not kept over a restart. */
+static bool set_duplicate(struct rw_core *core, struct rw_host *host, bool duplicate)
+{
+	if (host->duplicate == duplicate)
+		return false;
+	rw_exposure_uncount_all(host);
+	rw_presence_uncount(core, host);
+	host->duplicate = duplicate;
+	rw_presence_count(core, host);
+	rw_exposure_count_all(host);
+	return true;
+}
+
+void rw_core_duplicate(struct rw_core *core, rw_host_handle handle, struct rw_now now)
+{
+	struct rw_host *host = rw_table_at(&core->table, handle);
+
+	rw_core_advance(core, now);
+	if (host != NULL)
+		set_duplicate(core, host, true);
 }
 
 /* ---- hello ------------------------------------------------------------------ */
@@ -117,12 +165,19 @@ int rw_core_hello(struct rw_core *core, const char *host_id, const char *ring,
 		return status;
 
 	struct rw_host *host = rw_table_at(&core->table, handle);
+	*out = handle;
+	if (host->presence == RW_RETIRED && !host->by_age)
+		return -EPERM;
+	if (host->presence == RW_RETIRED)
+		rw_presence_unretire(core, handle, now);
 	enum rw_presence from = host->presence;
 	bool new_boot = !is_new && memcmp(host->boot_id, boot->id, sizeof(boot->id)) != 0;
+	uint64_t old_order = host->boot_order;
 	struct rw_boot_change change = {
 		.is_new = new_boot,
-		.died = new_boot && boot_died(previous_end, from),
-		.old_order = host->boot_order,
+		.died = new_boot && boot_died(previous_end, from) &&
+			!rw_history_excuses(core, host, old_order, now),
+		.old_order = old_order,
 		.was_offline = from == RW_OFFLINE,
 		.boot = boot,
 	};
@@ -132,12 +187,18 @@ int rw_core_hello(struct rw_core *core, const char *host_id, const char *ring,
 		rw_presence_move(core, host, (uint32_t)ring_index);
 		tell = true;
 	}
+	if (is_new)
+		rw_presence_newcomer(core, (uint32_t)ring_index);
+	tell = set_duplicate(core, host, false) || tell;
 	tell = rw_presence_hear(core, handle, now) || tell;
 	if (tell)
 		rw_tell_host(core, handle, from, now);
+	if (change.died)
+		crashed(core, handle, RW_CORE_KIND_UNEXPECTED_REBOOT, old_order, now);
+	if (from == RW_OFFLINE)
+		rw_control_is_back(core, handle, now);
 	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next)
 		rw_exposure_hello(core, e, &change, now);
-	*out = handle;
 	return 0;
 }
 
@@ -161,7 +222,7 @@ void rw_core_goodbye(struct rw_core *core, rw_host_handle handle, enum rw_goodby
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
 	rw_core_advance(core, now);
-	if (host == NULL)
+	if (host == NULL || host->presence == RW_RETIRED)
 		return;
 	/* Only a host that is there can leave; it has just shown that it is. */
 	if (host->presence != RW_ONLINE || host->unheard_count > 0)
@@ -172,7 +233,6 @@ void rw_core_goodbye(struct rw_core *core, rw_host_handle handle, enum rw_goodby
 	host->goodbye = (uint8_t)kind;
 	host->heard_wall_ms = now.wall_ms;
 	host->mark_obs_ms = core->obs_ms + excused;
-	host->back_by_wall_ms = now.wall_ms + excused;
 	rw_presence_enter(core, handle, RW_PLANNED, now);
 	rw_tell_host(core, handle, RW_ONLINE, now);
 }
@@ -183,8 +243,11 @@ void rw_core_set_blind_kinds(struct rw_core *core, rw_host_handle handle, uint32
 {
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
-	if (host != NULL)
-		rw_exposure_set_blind_kinds(host, kinds);
+	if (host == NULL)
+		return;
+	rw_exposure_uncount_all(host);
+	host->blind_kinds = kinds;
+	rw_exposure_count_all(host);
 }
 
 /* ---- events --------------------------------------------------------------------- */
@@ -197,6 +260,17 @@ void rw_core_event(struct rw_core *core, rw_host_handle handle, const struct rw_
 	rw_core_heard(core, handle, now);
 	if (host == NULL)
 		return;
+	/* How the boot ended was told before, and maintenance excused it. */
+	if (event->kind == RW_CORE_KIND_UNEXPECTED_REBOOT &&
+	    rw_history_is_excused(core, host, event->boot_order))
+		return;
+
+	const struct rw_module_mark *first = rw_history_module(core, handle, event, now);
+
+	crashed(core, handle, event->kind, event->boot_order, now);
+	if (counts_in_its_ring(core, host, event->kind) && event->signature[0] != '\0' &&
+	    event->kind != RW_CORE_KIND_UNEXPECTED_REBOOT)
+		rw_history_signature(core, host, event->signature, now);
 	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next)
-		rw_exposure_event(core, e, event, now);
+		rw_exposure_event(core, e, event, first, now);
 }

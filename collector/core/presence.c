@@ -12,6 +12,11 @@
  *   planned          overdue                             → offline
  *   planned          power-off, power_off_grace is over  → absent
  *   unknown          one offline_after of listening      → offline
+ *   any              an operator's word                  → retired, until taken back
+ *   offline, absent  retire_after, and exposed to nothing → retired, until its next Hello
+ *
+ * In maintenance what would be offline is planned until maintenance is over. Nobody is
+ * let go offline while silence.c says to wait.
  *
  * The timeouts of online and suspect are the same for all hosts, so a list in
  * the order of last hearing is also in the order of deadlines: a heartbeat
@@ -32,6 +37,7 @@ void rw_presence_init(struct rw_core *core)
 	for (int presence = 0; presence < RW_PRESENCE_COUNT; presence++)
 		core->lists[presence] = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
 	core->gasping = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
+	core->lost = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
 }
 
 /* ---- lists -------------------------------------------------------------------- */
@@ -149,7 +155,47 @@ static int heap_reserve(struct rw_core *core, uint32_t hosts)
 /* Of any presence but PLANNED. */
 static struct rw_host_list *list_of(struct rw_core *core, const struct rw_host *host)
 {
-	return host->gasping ? &core->gasping : &core->lists[host->presence];
+	if (host->gasping)
+		return &core->gasping;
+	return host->lost ? &core->lost : &core->lists[host->presence];
+}
+
+/* ---- counts of the ring, and of control -------------------------------------------- */
+
+/* Each count takes `by`, 1 or -1, modulo 2^64. */
+static void count_by(struct rw_core *core, const struct rw_host *host, uint64_t by)
+{
+	struct rw_ring *ring = &core->rings[host->ring];
+	struct rw_control *control = &core->control;
+	bool enrolled = host->presence != RW_RETIRED;
+
+	ring->presence[host->presence] += by;
+	ring->enrolled += enrolled ? by : 0;
+	core->enrolled += enrolled ? by : 0;
+	ring->unregistered += enrolled && host->unregistered ? by : 0;
+	ring->duplicates += enrolled && host->duplicate ? by : 0;
+	if (!rw_control_is(host))
+		return;
+	control->hosts += by;
+	control->watched += host->presence == RW_ONLINE || host->presence == RW_SUSPECT ? by : 0;
+	rw_group_count(&control->group, host, by);
+}
+
+void rw_group_count(struct rw_group *group, const struct rw_host *host, uint64_t by)
+{
+	group->online += host->presence == RW_ONLINE ? by : 0;
+	group->silent +=
+		host->presence == RW_SUSPECT || host->presence == RW_UNKNOWN || host->lost ? by : 0;
+}
+
+void rw_presence_uncount(struct rw_core *core, struct rw_host *host)
+{
+	count_by(core, host, UINT64_MAX);
+}
+
+void rw_presence_count(struct rw_core *core, struct rw_host *host)
+{
+	count_by(core, host, 1);
 }
 
 static void leave(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
@@ -158,7 +204,7 @@ static void leave(struct rw_core *core, struct rw_host *host, rw_host_handle han
 		heap_remove(core, handle);
 	else
 		list_remove(core, list_of(core, host), handle);
-	core->rings[host->ring].presence[host->presence]--;
+	rw_presence_uncount(core, host);
 }
 
 static void join(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
@@ -167,7 +213,7 @@ static void join(struct rw_core *core, struct rw_host *host, rw_host_handle hand
 		heap_add(core, handle);
 	else
 		list_append(core, list_of(core, host), handle);
-	core->rings[host->ring].presence[host->presence]++;
+	rw_presence_count(core, host);
 }
 
 int rw_presence_enrol(struct rw_core *core, const char *id, uint32_t ring, rw_host_handle *out)
@@ -184,43 +230,89 @@ int rw_presence_enrol(struct rw_core *core, const char *id, uint32_t ring, rw_ho
 
 	host->ring = (uint8_t)ring;
 	host->presence = RW_UNKNOWN;
-	core->rings[ring].enrolled++;
 	join(core, host, *out);
 	return 0;
 }
 
 void rw_presence_move(struct rw_core *core, struct rw_host *host, uint32_t ring)
 {
-	core->rings[host->ring].enrolled--;
-	core->rings[host->ring].presence[host->presence]--;
+	rw_presence_uncount(core, host);
 	host->ring = (uint8_t)ring;
-	core->rings[ring].enrolled++;
-	core->rings[ring].presence[host->presence]++;
+	rw_presence_count(core, host);
 }
 
-static void enter(struct rw_core *core, rw_host_handle handle, enum rw_presence to, bool gasping,
-		  struct rw_now now)
+void rw_presence_set_unregistered(struct rw_core *core, rw_host_handle handle, bool unregistered,
+				  struct rw_now now)
 {
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
-	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next)
-		rw_exposure_uncount(e, host);
+	if (host->unregistered == unregistered)
+		return;
+	rw_presence_uncount(core, host);
+	host->unregistered = unregistered;
+	rw_presence_count(core, host);
+	rw_tell_host(core, handle, host->presence, now);
+}
+
+/* ---- newcomers ------------------------------------------------------------------------ */
+
+static void turn_newcomer_slots(struct rw_core *core)
+{
+	uint64_t slot = core->obs_ms / RW_NEWCOMER_SLOT_MS;
+
+	for (uint64_t passed = 0; core->newcomer_slot < slot && passed < RW_NEWCOMER_SLOTS;
+	     passed++) {
+		core->newcomer_slot++;
+		for (uint32_t ring = 0; ring < core->policy.ring_count; ring++)
+			core->rings[ring].newcomers[core->newcomer_slot % RW_NEWCOMER_SLOTS] = 0;
+	}
+	core->newcomer_slot = slot;
+}
+
+void rw_presence_newcomer(struct rw_core *core, uint32_t ring)
+{
+	turn_newcomer_slots(core);
+	core->rings[ring].newcomers[core->newcomer_slot % RW_NEWCOMER_SLOTS]++;
+}
+
+bool rw_presence_has_jumped(const struct rw_core *core, uint32_t ring)
+{
+	uint64_t enrolled = core->rings[ring].enrolled;
+	uint64_t newcomers = 0;
+
+	for (int i = 0; i < RW_NEWCOMER_SLOTS; i++)
+		newcomers += core->rings[ring].newcomers[i];
+	return newcomers > 1 && newcomers < enrolled && newcomers * 100 > enrolled;
+}
+
+/* The two lists beside those of a presence: of the gasping, and of the lost. */
+enum place { PLACE_USUAL, PLACE_GASPING, PLACE_LOST };
+
+static void enter(struct rw_core *core, rw_host_handle handle, enum rw_presence to,
+		  enum place place, struct rw_now now)
+{
+	struct rw_host *host = rw_table_at(&core->table, handle);
+
+	rw_exposure_uncount_all(host);
 	leave(core, host, handle);
 	host->presence = (uint8_t)to;
-	host->gasping = gasping;
+	host->gasping = place == PLACE_GASPING;
+	host->lost = place == PLACE_LOST;
 	join(core, host, handle);
-	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next)
-		rw_exposure_count(e, host);
-
+	rw_exposure_count_all(host);
 	host->since_wall_ms = now.wall_ms;
-	if (to != RW_PLANNED)
-		host->back_by_wall_ms = 0;
 }
 
 void rw_presence_enter(struct rw_core *core, rw_host_handle handle, enum rw_presence to,
 		       struct rw_now now)
 {
-	enter(core, handle, to, false, now);
+	enter(core, handle, to, PLACE_USUAL, now);
+}
+
+void rw_presence_lose(struct rw_core *core, rw_host_handle handle, struct rw_now now)
+{
+	rw_table_at(&core->table, handle)->mark_obs_ms = core->obs_ms;
+	enter(core, handle, RW_OFFLINE, PLACE_LOST, now);
 }
 
 bool rw_presence_hear(struct rw_core *core, rw_host_handle handle, struct rw_now now)
@@ -251,12 +343,51 @@ static void change(struct rw_core *core, rw_host_handle handle, enum rw_presence
 	rw_tell_host(core, handle, from, now);
 }
 
+/* Until when an operator has announced that it may be away; 0 when that is over. */
+static uint64_t maintenance_left_ms(const struct rw_core *core, const struct rw_host *host,
+				    struct rw_now now)
+{
+	const struct rw_trouble *trouble = rw_trouble_at(core, host->trouble);
+
+	if (trouble == NULL || trouble->maintenance_until_wall_ms <= now.wall_ms)
+		return 0;
+	return trouble->maintenance_until_wall_ms - now.wall_ms;
+}
+
 static void go_offline(struct rw_core *core, rw_host_handle handle, struct rw_now now)
 {
-	change(core, handle, RW_OFFLINE, now);
-	for (struct rw_exposure *e = rw_table_at(&core->table, handle)->exposures; e != NULL;
-	     e = e->next)
+	struct rw_host *host = rw_table_at(&core->table, handle);
+	enum rw_presence from = host->presence;
+	uint64_t excused_ms = maintenance_left_ms(core, host, now);
+
+	if (excused_ms > 0) {
+		host->goodbye = RW_BYE_SENSOR_STOP;
+		host->mark_obs_ms = core->obs_ms + excused_ms;
+		change(core, handle, RW_PLANNED, now);
+		return;
+	}
+	rw_presence_lose(core, handle, now);
+	rw_tell_host(core, handle, from, now);
+	rw_control_went_offline(core, handle, now);
+	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next)
 		rw_exposure_went_offline(core, e, now);
+}
+
+/* Those that were lost long enough ago are offline like others. */
+static void tick_lost(struct rw_core *core)
+{
+	while (core->lost.head != RW_NO_HOST && !core->silence.blackout) {
+		rw_host_handle handle = core->lost.head;
+		struct rw_host *host = rw_table_at(&core->table, handle);
+
+		if (core->obs_ms - host->mark_obs_ms < core->policy.timing.suspect_after_ms)
+			return;
+		rw_exposure_uncount_all(host);
+		leave(core, host, handle);
+		host->lost = false;
+		join(core, host, handle);
+		rw_exposure_count_all(host);
+	}
 }
 
 /* The head of a list when it was last heard `after_ms` ago or longer. */
@@ -274,17 +405,17 @@ static rw_host_handle late_head(const struct rw_core *core, enum rw_presence pre
 /* ---- last gasps ----------------------------------------------------------------------- */
 
 /* Sends the next probe if its time has come. */
-static void probe_gasping(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
+static void probe_gasping(struct rw_core *core, struct rw_trouble *trouble)
 {
-	uint64_t begun_obs_ms = host->gasp_due_obs_ms - RW_CORE_GASP_MS;
+	uint64_t begun_obs_ms = trouble->gasp_due_obs_ms - RW_CORE_GASP_MS;
 	uint64_t passed_ms = core->obs_ms - begun_obs_ms;
 
-	if (host->gasp_probes >= RW_CORE_GASP_PROBES ||
-	    passed_ms * RW_CORE_GASP_PROBES < (uint64_t)host->gasp_probes * RW_CORE_GASP_MS)
+	if (trouble->gasp_probes >= RW_CORE_GASP_PROBES ||
+	    passed_ms * RW_CORE_GASP_PROBES < (uint64_t)trouble->gasp_probes * RW_CORE_GASP_MS)
 		return;
-	host->gasp_probes++;
+	trouble->gasp_probes++;
 	if (core->sink.probe != NULL)
-		core->sink.probe(core->sink.context, handle);
+		core->sink.probe(core->sink.context, trouble->host);
 }
 
 /* From the list of the late to that of the gasping; its presence is the same. */
@@ -300,7 +431,9 @@ bool rw_core_gasp(struct rw_core *core, rw_host_handle handle, struct rw_now now
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
 	rw_core_advance(core, now);
-	if (host == NULL || host->gasp_due_obs_ms > core->obs_ms)
+	struct rw_trouble *trouble = host == NULL ? NULL : rw_trouble_of(core, handle);
+	/* One whose time is over while no tick has come yet gasps still. */
+	if (trouble == NULL || host->gasping || trouble->gasp_due_obs_ms > core->obs_ms)
 		return false;
 	enum rw_presence from = host->presence;
 	uint64_t due_obs_ms = core->obs_ms + RW_CORE_GASP_MS;
@@ -312,14 +445,14 @@ bool rw_core_gasp(struct rw_core *core, rw_host_handle handle, struct rw_now now
 	} else if (from == RW_ONLINE || from == RW_PLANNED) {
 		if (from == RW_PLANNED)
 			host->mark_obs_ms = core->obs_ms; /* was a time to come */
-		enter(core, handle, RW_SUSPECT, true, now);
+		enter(core, handle, RW_SUSPECT, PLACE_GASPING, now);
 		rw_tell_host(core, handle, from, now);
 	} else {
 		return false;
 	}
-	host->gasp_due_obs_ms = due_obs_ms;
-	host->gasp_probes = 0;
-	probe_gasping(core, host, handle);
+	trouble->gasp_due_obs_ms = due_obs_ms;
+	trouble->gasp_probes = 0;
+	probe_gasping(core, trouble);
 	return true;
 }
 
@@ -329,12 +462,13 @@ static void tick_gasping(struct rw_core *core, struct rw_now now)
 
 	for (rw_host_handle at = core->gasping.head; at != RW_NO_HOST; at = next) {
 		struct rw_host *host = rw_table_at(&core->table, at);
+		struct rw_trouble *trouble = rw_trouble_at(core, host->trouble);
 
 		next = host->next;
-		if (host->gasp_due_obs_ms <= core->obs_ms)
+		if (trouble->gasp_due_obs_ms <= core->obs_ms)
 			go_offline(core, at, now);
 		else
-			probe_gasping(core, host, at);
+			probe_gasping(core, trouble);
 	}
 }
 
@@ -350,24 +484,89 @@ static void tick_planned(struct rw_core *core, struct rw_now now)
 	}
 }
 
-void rw_presence_tick(struct rw_core *core, struct rw_now now)
+/* ---- retirement ------------------------------------------------------------------------ */
+
+/* What it counted for stays as it stands: see exposure.c. */
+void rw_presence_retire(struct rw_core *core, rw_host_handle handle, bool by_age, struct rw_now now)
 {
-	const struct rw_timing *timing = &core->policy.timing;
+	struct rw_host *host = rw_table_at(&core->table, handle);
+	bool was_offline = host->presence == RW_OFFLINE;
+
+	rw_control_is_back(core, handle, now);
+	rw_exposure_uncount_all(host);
+	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next) {
+		if (!was_offline)
+			continue;
+		e->left_offline = true;
+		rw_tell_exposure(core, e, now);
+	}
+	rw_exposure_count_all(host);
+	host->by_age = by_age;
+	change(core, handle, RW_RETIRED, now);
+}
+
+void rw_presence_unretire(struct rw_core *core, rw_host_handle handle, struct rw_now now)
+{
+	struct rw_host *host = rw_table_at(&core->table, handle);
+
+	host->by_age = false;
+	host->mark_obs_ms = core->obs_ms;
+	change(core, handle, RW_UNKNOWN, now);
+}
+
+static void retire_aged(struct rw_core *core, enum rw_presence presence, struct rw_now now)
+{
+	rw_host_handle next;
+
+	for (rw_host_handle at = core->lists[presence].head; at != RW_NO_HOST; at = next) {
+		const struct rw_host *host = rw_table_at(&core->table, at);
+
+		next = host->next;
+		if (host->exposure_count == 0 &&
+		    now.wall_ms > host->since_wall_ms + core->policy.timing.retire_after_ms)
+			rw_presence_retire(core, at, true, now);
+	}
+}
+
+static void tick_age(struct rw_core *core, struct rw_now now)
+{
+	if (core->policy.timing.retire_after_ms == 0 ||
+	    core->obs_ms - core->aged_obs_ms < RW_HOUR_MS)
+		return;
+	core->aged_obs_ms = core->obs_ms;
+	retire_aged(core, RW_OFFLINE, now);
+	retire_aged(core, RW_ABSENT, now);
+}
+
+/* ---- time ---------------------------------------------------------------------------------- */
+
+void rw_presence_tick_late(struct rw_core *core, struct rw_now now)
+{
 	rw_host_handle handle;
 
-	/* All that are late turn suspect before the first of them turns offline. */
-	while ((handle = late_head(core, RW_ONLINE, timing->suspect_after_ms)) != RW_NO_HOST) {
+	while ((handle = late_head(core, RW_ONLINE, core->policy.timing.suspect_after_ms)) !=
+	       RW_NO_HOST) {
 		change(core, handle, RW_SUSPECT, now);
 		if (core->sink.probe != NULL)
 			core->sink.probe(core->sink.context, handle);
 	}
-	while ((handle = late_head(core, RW_SUSPECT, timing->offline_after_ms)) != RW_NO_HOST)
-		go_offline(core, handle, now);
-	tick_gasping(core, now);
-	tick_planned(core, now);
+}
 
-	if (core->obs_ms - core->listen_obs_ms < timing->offline_after_ms)
+void rw_presence_tick_due(struct rw_core *core, struct rw_now now)
+{
+	uint64_t offline_after_ms = core->policy.timing.offline_after_ms;
+	rw_host_handle handle;
+
+	tick_gasping(core, now);
+	turn_newcomer_slots(core);
+	tick_lost(core);
+	tick_age(core, now);
+	if (rw_silence_waits(core))
 		return;
-	while (core->lists[RW_UNKNOWN].head != RW_NO_HOST)
-		go_offline(core, core->lists[RW_UNKNOWN].head, now);
+	while ((handle = late_head(core, RW_SUSPECT, offline_after_ms)) != RW_NO_HOST)
+		go_offline(core, handle, now);
+	tick_planned(core, now);
+	/* Unknown since the restart, or since it was enrolled anew. */
+	while ((handle = late_head(core, RW_UNKNOWN, offline_after_ms)) != RW_NO_HOST)
+		go_offline(core, handle, now);
 }

@@ -9,7 +9,7 @@
  * than the bits of one name; a hash table could promise that only with a
  * secret, and the core has no source of one.
  *
- * Limits: table.max hosts; 152 bytes a host and 12 a fork.
+ * Limits: table.max hosts; 96 bytes a host, 12 a fork, and its name.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,6 +34,9 @@ void rw_table_release(struct rw_table *table)
 	for (uint32_t i = 0; i < table->chunk_count; i++)
 		free(table->chunks[i]);
 	free(table->chunks);
+	for (uint32_t i = 0; i < table->name_chunk_count; i++)
+		free(table->names[i]);
+	free(table->names);
 	free(table->forks);
 	rw_table_init(table, 0);
 }
@@ -94,6 +97,34 @@ static int grow_chunks(struct rw_table *table)
 	return 0;
 }
 
+/* Room for one more name of any length. */
+static int grow_names(struct rw_table *table)
+{
+	if (table->name_chunk_count > 0 && table->name_used + RW_CORE_NAME_BYTES <= RW_NAME_CHUNK)
+		return 0;
+
+	char **names = realloc(table->names, (table->name_chunk_count + 1) * sizeof(*names));
+
+	if (names == NULL)
+		return -ENOMEM;
+	table->names = names;
+	names[table->name_chunk_count] = malloc(RW_NAME_CHUNK);
+	if (names[table->name_chunk_count] == NULL)
+		return -ENOMEM;
+	table->name_chunk_count++;
+	table->name_used = 0;
+	return 0;
+}
+
+static const char *keep_name(struct rw_table *table, const char *id)
+{
+	char *name = &table->names[table->name_chunk_count - 1][table->name_used];
+
+	rw_copy_text(name, RW_CORE_NAME_BYTES, id);
+	table->name_used += (uint32_t)strlen(name) + 1;
+	return name;
+}
+
 static int grow_forks(struct rw_table *table)
 {
 	if (table->fork_count < table->fork_room)
@@ -151,13 +182,13 @@ int rw_table_add(struct rw_table *table, const char *id, rw_host_handle *out)
 {
 	if (table->count >= table->max)
 		return -ENOSPC;
-	if (grow_chunks(table) != 0 || grow_forks(table) != 0)
+	if (grow_chunks(table) != 0 || grow_names(table) != 0 || grow_forks(table) != 0)
 		return -ENOMEM;
 
 	rw_host_handle handle = table->count;
 
 	table->count++;
-	rw_copy_text(slot(table, handle)->id, RW_CORE_NAME_BYTES, id);
+	slot(table, handle)->id = keep_name(table, id);
 	if (table->root == NOTHING)
 		table->root = handle | LEAF;
 	else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verdict: one answer from what the other files keep. O(1) in hosts.
+ * The verdict: one answer from what the other files keep, and how much it proves. O(1)
+ * in hosts.
  *
  * abort    when any breaker of the deployment is open, whatever else is.
  * hold     else, with every reason that applies, in the order of enum rw_reason.
@@ -25,6 +26,7 @@
 #include <string.h>
 
 #include "collector/core/internal.h"
+#include "collector/core/statistics.h"
 
 static void add_reason(struct rw_verdict *out, bool applies, enum rw_reason reason)
 {
@@ -44,7 +46,7 @@ static void add_warning(struct rw_verdict *out, bool applies, enum rw_warning wa
 static bool share_is_off(const struct rw_core *core, uint32_t ring)
 {
 	uint64_t share_ppm = core->policy.rings[ring].fleet_share_ppm;
-	uint64_t claimed = core->table.count * share_ppm; /* in millionths of a host */
+	uint64_t claimed = core->enrolled * share_ppm; /* in millionths of a host */
 	uint64_t real = core->rings[ring].enrolled * RW_PPM;
 	uint64_t apart = real > claimed ? real - claimed : claimed - real;
 
@@ -74,24 +76,78 @@ static void fill_ring(const struct rw_core *core, uint32_t index, struct rw_verd
 	out->limit_ppm = shown_limit_ppm(policy);
 	out->min_coverage_ppm = policy->min_coverage_ppm;
 	out->max_exposed_hosts = rw_bake_allowed_hosts(policy, out->step, ring->enrolled);
+	out->control_hosts = core->control.hosts;
+	out->upper95 = 1.0;
+	out->p = 1.0;
 	add_warning(out, share_is_off(core, index), RW_WARNING_RING_SHARE);
+	add_warning(out, ring->unregistered > 0, RW_WARNING_UNREGISTERED_CHANGE);
+	add_warning(out, rw_presence_has_jumped(core, index), RW_WARNING_ENROLMENT_JUMP);
+	add_warning(out, ring->duplicates > 0, RW_WARNING_DUPLICATE_IDENTITY);
 }
 
-static void fill_run(const struct rw_core *core, const struct rw_run *run, bool blind,
+/* The fewest failed hosts of n that open a rule with this limit. */
+static uint64_t fewest(uint64_t n, uint32_t limit_ppm, uint32_t least_hosts)
+{
+	uint64_t above = n * limit_ppm / RW_PPM + 1;
+
+	return above > least_hosts ? above : least_hosts;
+}
+
+/*
+ * What the fleet's own failures would do to n hosts in one bake: before the start, to
+ * those that the ring has.
+ */
+static void fill_noise(const struct rw_core *core, uint32_t ring, struct rw_verdict *out)
+{
+	const struct rw_ring_policy *policy = &core->policy.rings[ring];
+	uint64_t n = out->step > 0 ? out->at_risk : out->max_exposed_hosts;
+
+	out->detection_power = rw_stat_detectable(n, 1.0 - RW_ERROR);
+	if (core->control.natural_host_ms > 0)
+		out->expected_natural = (double)core->control.natural_failures *
+					((double)n * (double)policy->bake_ms) /
+					(double)core->control.natural_host_ms;
+	if (n > 0)
+		out->false_trip = rw_stat_poisson_at_least(
+			fewest(n, out->limit_ppm, policy->least_hosts), out->expected_natural);
+	add_warning(out, !policy->open_on_evidence && out->false_trip > 0.1,
+		    RW_WARNING_LIMIT_BELOW_NOISE);
+}
+
+/* Bisections, which cost more than all the rest: only where something failed. */
+static void fill_bounds(const struct rw_run *run, struct rw_verdict *out)
+{
+	const struct rw_counts *counts = &run->counts;
+
+	out->lower95 = rw_stat_lower(out->failed, out->at_risk, 1.0 - RW_ERROR);
+	out->observed_full = counts->full;
+	out->upper95 = rw_stat_upper(counts->full_failed, counts->full, 1.0 - RW_ERROR);
+	out->certified = out->upper95 * RW_PPM <= out->limit_ppm;
+	if (run->deployment->row.state != RW_DEPLOYMENT_ACTIVE)
+		return; /* control is not followed beyond the end */
+	out->control_failed = run->control_failed;
+	out->control_host_ms = run->control_host_ms;
+	out->exposed_host_ms = run->exposed_host_ms;
+	out->p = rw_breaker_chance(run, out->failed);
+}
+
+static void fill_run(const struct rw_core *core, const struct rw_run *run, bool hidden,
 		     struct rw_verdict *out)
 {
 	const struct rw_counts *counts = &run->counts;
 
 	out->step = run->step;
-	out->bake = rw_bake_state(core, run, blind);
+	out->bake = rw_bake_state(core, run, hidden);
 	out->observed_ms = run->observed_ms;
 	out->started_wall_ms = run->started_wall_ms;
 	out->exposed = counts->exposed;
-	out->unheard = counts->exposed - counts->at_risk;
-	out->at_risk = counts->at_risk;
-	out->failed = counts->failed;
-	out->offline = counts->offline;
-	out->crashed = counts->crashed;
+	out->unheard = counts->exposed - counts->all.at_risk;
+	out->at_risk = counts->all.at_risk;
+	out->failed = counts->all.by[RW_RULE_FAILED];
+	out->offline = counts->all.by[RW_RULE_OFFLINE];
+	out->crashed = counts->all.by[RW_RULE_CRASHED];
+	out->module_failed = counts->all.by[RW_RULE_MODULE_FAILED];
+	out->looping = counts->looping;
 	out->recovered = counts->recovered;
 	out->covered = counts->covered;
 	/* Who is offline is not followed beyond the end: what opened it still stands. */
@@ -99,6 +155,9 @@ static void fill_run(const struct rw_core *core, const struct rw_run *run, bool 
 		out->at_risk = run->opened_at_risk;
 		out->failed = run->opened_failed;
 	}
+	if (run->step > 0)
+		out->max_exposed_hosts = rw_bake_room(core, run);
+	fill_bounds(run, out);
 	add_warning(out, counts->overlapped > 0, RW_WARNING_OVERLAP);
 	add_warning(out, counts->blind > 0, RW_WARNING_COVERAGE_OF_HOOKS);
 }
@@ -111,6 +170,7 @@ static void fill_breaker(const struct rw_core *core, const struct rw_run *run,
 	out->breaker_open = run->breaker_open;
 	out->grade = run->grade;
 	out->rule = run->rule;
+	out->proof = run->proof;
 	out->opened_wall_ms = run->opened_wall_ms;
 	out->evidence_count = run->evidence_count;
 	if (run->evidence_count > 0)
@@ -156,7 +216,7 @@ static void hold_for_step(const struct rw_core *core, const struct rw_run *run,
 	add_reason(out, rw_run_ring_is_unhealthy(core, run), RW_REASON_RING_UNHEALTHY);
 	add_reason(out, advance && run->counts.exposed == 0, RW_REASON_NO_EXPOSED_HOSTS);
 	add_reason(out, advance && rw_bake_coverage_is_low(core, run), RW_REASON_COVERAGE_LOW);
-	add_reason(out, advance && run->counts.at_risk < rw_run_policy(core, run)->least_hosts,
+	add_reason(out, advance && run->counts.all.at_risk < rw_run_policy(core, run)->least_hosts,
 		   RW_REASON_TOO_FEW_HOSTS);
 	add_reason(out, (advance || full) && !complete, RW_REASON_BAKE_INCOMPLETE);
 }
@@ -175,6 +235,7 @@ static void hold_reasons(const struct rw_core *core, const struct rw_deployment 
 			   RW_REASON_FINISHED);
 	}
 	add_reason(out, blind, RW_REASON_BLIND);
+	add_reason(out, core->silence.blackout, RW_REASON_BLACKOUT);
 	add_reason(out, core->store_failed || core->resync.needed, RW_REASON_STORE_FAILED);
 	if (run != NULL && deployment->row.state == RW_DEPLOYMENT_ACTIVE)
 		hold_for_step(core, run, out);
@@ -205,7 +266,9 @@ void rw_core_verdict(const struct rw_core *core, const char *deployment_id, cons
 	if (ring_index >= 0)
 		fill_ring(core, (uint32_t)ring_index, out);
 	if (run != NULL)
-		fill_run(core, run, blind, out);
+		fill_run(core, run, rw_silence_hides(core, now), out);
+	if (ring_index >= 0)
+		fill_noise(core, (uint32_t)ring_index, out);
 
 	const struct rw_run *shown = deployment == NULL ? NULL : shown_breaker(deployment, run);
 

@@ -17,7 +17,7 @@ bool rw_core_ring_at(const struct rw_core *core, uint32_t index, struct rw_ring_
 	out->policy = core->policy.rings[index];
 	out->enrolled = core->rings[index].enrolled;
 	memcpy(out->presence, core->rings[index].presence, sizeof(out->presence));
-	out->fleet = core->table.count;
+	out->fleet = core->enrolled;
 	return true;
 }
 

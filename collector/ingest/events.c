@@ -151,6 +151,8 @@ static void tell_core(struct rw_session *s, const Ringwatch__V1__EventBatch *bat
 		.kind_name = rw_kind_name(event->kind),
 		.id = id,
 		.signature = event->signature,
+		.module = event->module,
+		.error = event->error,
 		.boot_order = event->boot_order,
 		.boot_ms = event->boot_ms,
 	};

@@ -42,8 +42,10 @@ static bool take_token(struct rw_ingest *ingest)
 	if (ingest->accept_milli > full)
 		ingest->accept_milli = full;
 	ingest->accept_filled_ms = now_ms;
-	if (ingest->accept_milli < 1000)
+	if (ingest->accept_milli < 1000) {
+		ingest->bucket_empty = true;
 		return false;
+	}
 	ingest->accept_milli -= 1000;
 	return true;
 }
@@ -314,6 +316,38 @@ static void let_through(struct rw_ingest *ingest)
 	}
 }
 
+/* Hosts that wait for a place cannot be heard: their silence is ours. */
+static void note_saturation(struct rw_ingest *ingest, struct rw_now now)
+{
+	ingest->busy_ticks = ingest->bucket_empty ? ingest->busy_ticks + 1 : 0;
+	ingest->bucket_empty = false;
+	rw_core_set_sick(
+		rw_hub_core(ingest->hub),
+		ingest->busy_ticks >= RW_SATURATED_MS / RW_CORE_TICK_MS ? "saturated" : NULL, now);
+}
+
+void rw_ingest_retired(struct rw_ingest *ingest)
+{
+	ingest->retired = true;
+}
+
+static void end_retired(struct rw_ingest *ingest)
+{
+	static const enum rw_session_list live[] = {RW_LIST_FRAME, RW_LIST_LIVE};
+
+	if (!ingest->retired)
+		return;
+	ingest->retired = false;
+	for (size_t i = 0; i < sizeof(live) / sizeof(live[0]); i++) {
+		struct rw_session *next;
+
+		for (struct rw_session *s = ingest->lists[live[i]].head; s != NULL; s = next) {
+			next = s->next;
+			rw_session_end_if_retired(s);
+		}
+	}
+}
+
 void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now)
 {
 	const uint64_t gap_ms = 2 * (uint64_t)RW_CORE_TICK_MS;
@@ -321,6 +355,8 @@ void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now)
 
 	ingest->last_tick_ms = now.boot_ms;
 	ingest->clock_ms += passed_ms < gap_ms ? passed_ms : gap_ms;
+	note_saturation(ingest, now);
+	end_retired(ingest);
 	let_through(ingest);
 	for (int list = 0; list < RW_LIST_COUNT; list++) {
 		uint64_t limit_ms = limit_of(ingest, (enum rw_session_list)list);

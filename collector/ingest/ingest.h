@@ -20,7 +20,8 @@ enum {
 	RW_SESSION_PREAUTH_BYTES = 128 << 10, /* handshake and Hello */
 	RW_SESSION_QUEUE_BYTES = 64 << 10,    /* unsent to one peer: its input waits */
 	RW_ACCEPTS_PER_SECOND = 800,          /* a handshake costs about 1 ms of the loop */
-	RW_ACCEPTS_BURST = 64, /* so many handshakes may stand in one turn of the loop */
+	RW_ACCEPTS_BURST = 64,  /* so many handshakes may stand in one turn of the loop */
+	RW_SATURATED_MS = 2000, /* so long without a token, and the observer is sick */
 	RW_THROTTLE_MS = 1000,
 	RW_SHUTDOWN_RETRY_MS = 1000,
 };
@@ -54,7 +55,8 @@ int rw_ingest_resolve(const char *text, int type, struct sockaddr_storage *out,
 void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 			 const uint8_t nonce[RW_GASP_NONCE_BYTES]);
 
-/* For the hub. */
+/* For the hub. A host was retired: its session ends with the next tick. */
+void rw_ingest_retired(struct rw_ingest *ingest);
 void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host);
 void rw_ingest_committed(struct rw_ingest *ingest, uint64_t sequence);
 void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now);

@@ -110,6 +110,19 @@ static void tell_gasp_listener(struct rw_session *s, bool armed)
 	rw_gasp_listener_host_live(listener, s->host, armed, (struct sockaddr *)&peer);
 }
 
+#define RETIRED_DETAIL "this host was retired: it has to be enrolled again"
+enum { RETIRED_RETRY_MS = 60000 };
+
+void rw_session_end_if_retired(struct rw_session *s)
+{
+	struct rw_host_row row;
+
+	if (rw_core_host_at(rw_hub_core(s->ingest->hub), s->host, &row) &&
+	    row.presence == RW_RETIRED)
+		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_RETIRED, RETIRED_DETAIL,
+				  RETIRED_RETRY_MS);
+}
+
 static void refuse_hello(struct rw_session *s, int err)
 {
 	char detail[160];
@@ -117,6 +130,9 @@ static void refuse_hello(struct rw_session *s, int err)
 	if (err == -ENOENT) {
 		snprintf(detail, sizeof(detail), "the policy has no ring '%s'", s->ring);
 		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_UNKNOWN_RING, detail, 0);
+	} else if (err == -EPERM) {
+		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_RETIRED, RETIRED_DETAIL,
+				  RETIRED_RETRY_MS);
 	} else if (err == -ENOSPC) {
 		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_TOO_MANY_HOSTS,
 				  "the collector's hosts_max is reached", 0);
@@ -295,6 +311,7 @@ static void take_probe_reply(struct rw_session *s, const Ringwatch__V1__ProbeRep
 	if (newer == NULL)
 		return;
 	part_rivals(s);
+	rw_core_duplicate(rw_hub_core(s->ingest->hub), s->host, rw_hub_now(s->ingest->hub));
 	snprintf(subject, sizeof(subject), "host=%s ring=%s", s->name, s->ring);
 	snprintf(detail, sizeof(detail), "%s is alive, %s was refused", s->peer, newer->peer);
 	struct rw_audit_row audit = {

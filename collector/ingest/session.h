@@ -104,6 +104,9 @@ struct rw_ingest {
 	uv_timer_t accept_timer; /* when the bucket was empty, or there was no room */
 	bool listening, accept_waits;
 	uint64_t accept_milli; /* thousandths of a token */
+	bool bucket_empty;     /* since the last tick a connection had to wait for a token */
+	uint32_t busy_ticks;   /* so many ticks in a row it was */
+	bool retired;          /* a host was, and may have a session still */
 	uint64_t accept_filled_ms;
 
 	struct {
@@ -130,6 +133,8 @@ void rw_session_move(struct rw_session *session, enum rw_session_list list);
 /* Sends one message; false when the session has ended of it. */
 bool rw_session_send(struct rw_session *session, const Ringwatch__V1__Frame *frame);
 void rw_session_ack(struct rw_session *session, const uint8_t spool_id[16], uint64_t sequence);
+/* Rejects it when its host is. */
+void rw_session_end_if_retired(struct rw_session *session);
 void rw_session_probe(struct rw_session *session);
 /* Says why to the peer and to the log, and ends the session in good order. */
 void rw_session_reject(struct rw_session *session, Ringwatch__V1__RejectCode code,

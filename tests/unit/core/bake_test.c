@@ -180,6 +180,76 @@ static void each_step_bakes_for_itself(void **state)
 	fx_free(f);
 }
 
+static void hosts_that_count_in_another_ring_are_missing_from_the_target(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(2), 10);
+
+	fx_enrol(f, 100, 6, "r1");
+	for (uint32_t i = 0; i < 4; i++)
+		fx_hello(f, i, "r1"); /* exposed in r0, and still counted there */
+	fx_run(f, FX_BAKE_MS);
+	fx_start(f, "d", "r1", 1);
+	fx_run(f, 5000);
+	struct rw_verdict *v = fx_verdict(f, "d", "r1");
+	assert_int_equal(v->enrolled, 10);
+	assert_int_equal(v->exposed, 6);
+	assert_int_equal(v->bake, RW_BAKE_PAUSED);
+	assert_int_equal(v->observed_ms, 0);
+	fx_free(f);
+}
+
+static void a_reset_between_two_ticks_begins_at_0(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	fx_oops(f, 0);
+	fx_tick(f);
+	fx_sleep(f, RW_CORE_TICK_MS - 50);
+	assert_true(rw_core_deploy_reset(f->core, "d", "r0", f->now).changed);
+	fx_sleep(f, 50);
+	fx_tick(f);
+	assert_in_range(observed(f), 0, 50);
+	fx_run(f, 1000);
+	assert_in_range(observed(f), 1000, 1050);
+	fx_free(f);
+}
+
+static void a_ring_of_one_host_bakes_too(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 1);
+
+	fx_run(f, FX_BAKE_MS);
+	assert_string_equal(fx_say(fx_verdict(f, "d", "r0")), "proceed");
+	fx_free(f);
+}
+
+static void even_a_bake_of_0_is_not_complete_before_its_step(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	policy.rings[0].bake_ms = 0;
+	struct fixture *f = fx_new(policy);
+
+	fx_enrol(f, 0, 3, "r0");
+	fx_listen(f);
+	fx_create(f, "d", 1);
+	assert_string_equal(fx_say(fx_verdict(f, "d", "r0")),
+			    "hold: not_started no_exposed_hosts too_few_hosts bake_incomplete");
+	fx_free(f);
+}
+
+static void a_bake_has_a_name_for_each_state(void **state)
+{
+	(void)state;
+	assert_string_equal(rw_bake_state_name(RW_BAKE_NOT_STARTED), "not_started");
+	assert_string_equal(rw_bake_state_name(RW_BAKE_BAKING), "baking");
+	assert_string_equal(rw_bake_state_name(RW_BAKE_PAUSED), "paused");
+	assert_string_equal(rw_bake_state_name(RW_BAKE_COMPLETE), "complete");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +261,11 @@ int main(void)
 		cmocka_unit_test(too_few_exposed_of_the_target_pause_it),
 		cmocka_unit_test(an_open_breaker_stops_it_and_a_reset_begins_anew),
 		cmocka_unit_test(each_step_bakes_for_itself),
+		cmocka_unit_test(hosts_that_count_in_another_ring_are_missing_from_the_target),
+		cmocka_unit_test(a_reset_between_two_ticks_begins_at_0),
+		cmocka_unit_test(a_ring_of_one_host_bakes_too),
+		cmocka_unit_test(even_a_bake_of_0_is_not_complete_before_its_step),
+		cmocka_unit_test(a_bake_has_a_name_for_each_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,8 @@ static void least_hosts_asks_for_more_than_one(void **state)
 	(void)state;
 	struct rw_policy policy = fx_policy(1);
 	policy.rings[0].least_hosts = 3;
+	for (int rule = RW_RULE_OFFLINE; rule < RW_RULE_COUNT; rule++)
+		policy.rings[0].limits[rule].ppm = 100000;
 	struct fixture *f = fx_started(policy, 10);
 
 	fx_oops(f, 0);
@@ -240,7 +242,7 @@ static void a_crash_of_a_later_boot_counts_whatever_its_clock(void **state)
 	struct rw_verdict *v = fx_verdict(f, "d", "r0");
 	assert_int_equal(v->crashed, 1);
 	assert_string_equal(v->evidence[0].kind, "panic");
-	assert_string_equal(v->evidence[0].signature, "oops:crash_write+0x12:bad");
+	assert_string_equal(v->evidence[0].signature, "panic:crash_write+0x0:bad");
 	fx_free(f);
 }
 
@@ -488,6 +490,140 @@ static void a_host_unheard_since_the_restart_is_offline_after_one_listening(void
 	fx_free(f);
 }
 
+static uint32_t told_evidence(const struct fixture *f)
+{
+	uint32_t rows = 0;
+
+	for (size_t i = 0; i < f->journal_count; i++)
+		rows += f->journal[i].type == RW_CHANGE_EVIDENCE;
+	return rows;
+}
+
+static void the_line_of_a_crash_stays_what_it_was_when_it_happened(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+	char first[RW_CORE_EVENT_ID_BYTES];
+
+	fx_oops(f, 0);
+	rw_copy_text(first, sizeof(first), fx_verdict(f, "d", "r0")->evidence[0].event);
+	assert_string_not_equal(first, "");
+	fx_run(f, 1000);
+	fx_oops(f, 0);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->evidence_count, 1);
+	assert_string_equal(v->evidence[0].event, first);
+	assert_int_equal(v->evidence[0].at_wall_ms, f->now.wall_ms - 1000);
+	assert_int_equal(told_evidence(f), 1);
+	fx_free(f);
+}
+
+static void a_boot_that_was_online_at_its_exposure_and_ended_badly_counts(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_enrol(f, 0, 3, "r0");
+	fx_listen(f);
+	fx_create(f, "d", 1);
+	fx_start(f, "d", "r0", 1);
+	/* Not one byte of this boot came after the start. */
+	fx_reboots(f, 0);
+	fx_hello_end(f, 0, "r0", RW_END_UNEXPECTED);
+	assert_int_equal(fx_verdict(f, "d", "r0")->crashed, 1);
+	fx_free(f);
+}
+
+static void one_second_of_slack_is_given_and_no_more(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_enrol(f, 0, 3, "r0");
+	fx_listen(f);
+	fx_create(f, "d", 1);
+	fx_start(f, "d", "r0", 1);
+	uint64_t start = fx_boot_ms(f, 0);
+	fx_run(f, 5000);
+	fx_event_at(f, 0, KIND_OOPS, "oops", 10, start - 1001);
+	assert_int_equal(fx_verdict(f, "d", "r0")->crashed, 0);
+	fx_event_at(f, 0, KIND_OOPS, "oops", 10, start - 1000);
+	assert_int_equal(fx_verdict(f, "d", "r0")->crashed, 1);
+	fx_free(f);
+}
+
+static void a_kind_that_no_policy_can_name_never_counts(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	policy.rings[0].crash_kinds = UINT32_MAX;
+	struct fixture *f = fx_started(policy, 3);
+
+	fx_event_at(f, 0, 32, "later", 10, fx_boot_ms(f, 0));
+	assert_false(is_open(f));
+	fx_event_at(f, 0, 31, "last", 10, fx_boot_ms(f, 0));
+	assert_true(is_open(f));
+	fx_free(f);
+}
+
+static void who_went_away_with_a_goodbye_did_not_crash(void **state)
+{
+	static const enum rw_goodbye kinds[] = {RW_BYE_REBOOT, RW_BYE_POWER_OFF};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct rw_policy policy = fx_policy(1);
+		policy.timing.power_off_grace_ms = 60000;
+		struct fixture *f = fx_started(policy, 3);
+
+		f->hosts[0].beats = false;
+		rw_core_goodbye(f->core, fx_handle(f, 0), kinds[i], 60000, f->now);
+		fx_run(f, kinds[i] == RW_BYE_POWER_OFF ? 70000 : 30000);
+		assert_int_equal(fx_presence(f, 0),
+				 kinds[i] == RW_BYE_POWER_OFF ? RW_ABSENT : RW_PLANNED);
+		fx_reboots(f, 0);
+		fx_hello_end(f, 0, "r0", RW_END_NONE); /* of the boot before nothing is known */
+		assert_int_equal(fx_verdict(f, "d", "r0")->crashed, 0);
+		assert_false(is_open(f));
+		fx_free(f);
+	}
+}
+
+static void a_count_of_boots_that_went_back_is_remembered_over_a_restart(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	f->hosts[0].boot = 3;
+	f->hosts[0].booted_ms = f->now.boot_ms;
+	fx_hello_end(f, 0, "r0", RW_END_ORDERLY);
+	fx_restart(f);
+	fx_oops(f, 0);
+	assert_true(is_open(f));
+	fx_free(f);
+}
+
+static void what_fell_silent_while_blind_is_judged_in_each_deployment(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	fx_create(f, "e", 1);
+	fx_start(f, "e", "r0", 1);
+	fx_run(f, 5000);
+	f->hosts[0].beats = false;
+	fx_run(f, 25000);
+	fx_sleep(f, 60000); /* the observer's own stall */
+	fx_run(f, 10000);
+	assert_int_equal(fx_presence(f, 0), RW_OFFLINE);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_HOLD);
+	assert_int_equal(fx_verdict(f, "e", "r0")->decision, RW_HOLD);
+	fx_run(f, 5000);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	assert_int_equal(fx_verdict(f, "e", "r0")->decision, RW_ABORT);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +648,13 @@ int main(void)
 		cmocka_unit_test(a_silent_host_that_came_back_in_time_is_no_evidence),
 		cmocka_unit_test(a_crash_opens_it_even_while_blind_but_silence_does_not),
 		cmocka_unit_test(a_host_unheard_since_the_restart_is_offline_after_one_listening),
+		cmocka_unit_test(the_line_of_a_crash_stays_what_it_was_when_it_happened),
+		cmocka_unit_test(a_boot_that_was_online_at_its_exposure_and_ended_badly_counts),
+		cmocka_unit_test(one_second_of_slack_is_given_and_no_more),
+		cmocka_unit_test(a_kind_that_no_policy_can_name_never_counts),
+		cmocka_unit_test(who_went_away_with_a_goodbye_did_not_crash),
+		cmocka_unit_test(a_count_of_boots_that_went_back_is_remembered_over_a_restart),
+		cmocka_unit_test(what_fell_silent_while_blind_is_judged_in_each_deployment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

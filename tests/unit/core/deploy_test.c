@@ -363,6 +363,130 @@ static void an_acknowledged_silence_counts_again_when_it_begins_anew(void **stat
 	fx_free(f);
 }
 
+static void a_deployment_may_name_every_ring_there_can_be(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(RW_CORE_RINGS_MAX));
+
+	fx_create(f, "d", RW_CORE_RINGS_MAX);
+	assert_string_equal(fx_say(fx_verdict(f, "d", "r31")),
+			    "hold: blind not_started previous_ring_not_passed no_exposed_hosts "
+			    "too_few_hosts bake_incomplete");
+	fx_free(f);
+}
+
+static void a_reason_too_long_is_cut_at_a_character(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+	struct rw_deployment_row row;
+	char reason[2 * RW_CORE_TEXT_BYTES];
+
+	memset(reason, 'x', sizeof(reason) - 1);
+	reason[sizeof(reason) - 1] = '\0';
+	fx_create(f, "d", 1);
+	assert_int_equal(rw_core_deploy_withdraw(f->core, "d", reason, f->now).status, 0);
+	assert_true(rw_core_deployment_at(f->core, 0, &row));
+	assert_int_equal(strnlen(row.reason, sizeof(row.reason)), RW_CORE_TEXT_BYTES - 1);
+
+	/* An é whose second byte does not fit goes with it. */
+	memcpy(reason + RW_CORE_TEXT_BYTES - 2, "\xc3\xa9", 2);
+	fx_create(f, "e", 1);
+	assert_int_equal(rw_core_deploy_withdraw(f->core, "e", reason, f->now).status, 0);
+	assert_true(rw_core_deployment_at(f->core, 1, &row));
+	assert_int_equal(strnlen(row.reason, sizeof(row.reason)), RW_CORE_TEXT_BYTES - 2);
+	fx_free(f);
+}
+
+static void an_ended_deployment_remembers_who_recovered_and_crashed(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	for (int rule = RW_RULE_OFFLINE; rule < RW_RULE_COUNT; rule++)
+		policy.rings[0].limits[rule].judged = false;
+	struct fixture *f = fx_started(policy, 5);
+
+	f->hosts[0].beats = f->hosts[1].beats = false;
+	fx_run(f, 35000);
+	f->hosts[0].beats = f->hosts[1].beats = true;
+	fx_run(f, 5000);
+	fx_oops(f, 2);
+	assert_int_equal(rw_core_deploy_finish(f->core, "d", f->now).status, 0);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->exposed, 5);
+	assert_int_equal(v->at_risk, 5);
+	assert_int_equal(v->recovered, 2);
+	assert_int_equal(v->crashed, 1);
+	fx_free(f);
+}
+
+static void a_reset_leaves_nothing_of_the_breaker(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	fx_oops(f, 0);
+	assert_true(rw_core_deploy_reset(f->core, "d", "r0", f->now).changed);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_false(v->breaker_open);
+	assert_int_equal(v->rule, RW_RULE_NONE);
+	assert_int_equal(v->grade, RW_GRADE_NONE);
+	assert_int_equal(v->opened_wall_ms, 0);
+	assert_int_equal(v->evidence_count, 0);
+
+	size_t last = f->journal_count - 1;
+	while (f->journal[last].type != RW_CHANGE_RUN)
+		last--;
+	assert_false(f->journal[last].run.breaker_open);
+	assert_int_equal(f->journal[last].run.opened_failed, 0);
+	assert_int_equal(f->journal[last].run.opened_at_risk, 0);
+	fx_free(f);
+}
+
+static void a_deployment_begins_without_a_reason_to_end(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+	struct rw_deployment_row spec = fx_spec("d", 1), row;
+
+	rw_copy_text(spec.reason, sizeof(spec.reason), "none of the caller's");
+	spec.ended_wall_ms = 7;
+	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, 0);
+	assert_true(rw_core_deployment_at(f->core, 0, &row));
+	assert_string_equal(row.reason, "");
+	assert_int_equal(row.ended_wall_ms, 0);
+	assert_int_equal(row.state, RW_DEPLOYMENT_ACTIVE);
+	fx_free(f);
+}
+
+static void a_grade_has_its_name(void **state)
+{
+	(void)state;
+	assert_string_equal(rw_grade_name(RW_GRADE_NONE), "none");
+	assert_string_equal(rw_grade_name(RW_GRADE_LIMIT), "limit");
+	assert_string_equal(rw_grade_name(RW_GRADE_EVIDENCE), "evidence");
+}
+
+static void a_ring_is_unhealthy_by_either_rule_about_silence(void **state)
+{
+	static const enum rw_rule rules[] = {RW_RULE_OFFLINE, RW_RULE_FAILED};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct rw_policy policy = fx_policy(1);
+		policy.rings[0].limits[rules[i]].judged = false;
+		struct fixture *f = fx_new(policy);
+
+		fx_enrol(f, 0, 3, "r0");
+		f->hosts[0].beats = false;
+		fx_run(f, 40000);
+		fx_create(f, "d", 1);
+		expect_refusal(rw_core_deploy_start(f->core, "d", "r0", 1, f->now), -EPERM,
+			       RW_REASON_RING_UNHEALTHY);
+		fx_free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +502,13 @@ int main(void)
 		cmocka_unit_test(a_withdrawn_deployment_still_says_what_opened_its_breaker),
 		cmocka_unit_test(a_reset_forgives_what_was_and_nothing_that_comes),
 		cmocka_unit_test(an_acknowledged_silence_counts_again_when_it_begins_anew),
+		cmocka_unit_test(a_deployment_may_name_every_ring_there_can_be),
+		cmocka_unit_test(a_reason_too_long_is_cut_at_a_character),
+		cmocka_unit_test(an_ended_deployment_remembers_who_recovered_and_crashed),
+		cmocka_unit_test(a_reset_leaves_nothing_of_the_breaker),
+		cmocka_unit_test(a_deployment_begins_without_a_reason_to_end),
+		cmocka_unit_test(a_grade_has_its_name),
+		cmocka_unit_test(a_ring_is_unhealthy_by_either_rule_about_silence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

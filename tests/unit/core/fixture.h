@@ -81,7 +81,8 @@ FX_UNUSED struct rw_ring_policy fx_ring(const char *name, uint32_t order)
 		.step_ppm = {RW_PPM},
 		.limits = {[RW_RULE_OFFLINE] = {true, 1000},
 			   [RW_RULE_CRASHED] = {true, 1000},
-			   [RW_RULE_FAILED] = {true, 1000}},
+			   [RW_RULE_FAILED] = {true, 1000},
+			   [RW_RULE_MODULE_FAILED] = {true, 1000}},
 		.least_hosts = 1,
 		.min_coverage_ppm = 950000,
 		.min_exposed_ppm = 900000,
@@ -211,8 +212,9 @@ FX_UNUSED void fx_beat(struct fixture *f, uint32_t host)
 	rw_core_heartbeat(f->core, fx_handle(f, host), fx_boot_ms(f, host), f->now);
 }
 
-FX_UNUSED void fx_event_at(struct fixture *f, uint32_t host, uint32_t kind, const char *kind_name,
-			   uint64_t order, uint64_t boot_ms)
+FX_UNUSED void fx_event_full(struct fixture *f, uint32_t host, uint32_t kind, const char *kind_name,
+			     uint64_t order, uint64_t boot_ms, const char *signature,
+			     const char *module, int error)
 {
 	static unsigned sequence;
 	char id[64];
@@ -222,16 +224,49 @@ FX_UNUSED void fx_event_at(struct fixture *f, uint32_t host, uint32_t kind, cons
 		.kind = kind,
 		.kind_name = kind_name,
 		.id = id,
-		.signature = "oops:crash_write+0x12:bad",
+		.signature = signature,
+		.module = module,
+		.error = error,
 		.boot_order = order,
 		.boot_ms = boot_ms,
 	};
 	rw_core_event(f->core, fx_handle(f, host), &event, f->now);
 }
 
+FX_UNUSED void fx_event_signed(struct fixture *f, uint32_t host, uint32_t kind,
+			       const char *kind_name, uint64_t order, uint64_t boot_ms,
+			       const char *signature)
+{
+	fx_event_full(f, host, kind, kind_name, order, boot_ms, signature, "", 0);
+}
+
+/* Now; `error` is a negative errno. */
+FX_UNUSED void fx_module_failed(struct fixture *f, uint32_t host, const char *module, int error)
+{
+	fx_event_full(f, host, RW_CORE_KIND_MODULE_LOAD_FAILED, "module_load_failed",
+		      f->hosts[host].boot, fx_boot_ms(f, host), "module_load_failed", module,
+		      error);
+}
+
+/* Each host dies of its own. */
+FX_UNUSED void fx_event_at(struct fixture *f, uint32_t host, uint32_t kind, const char *kind_name,
+			   uint64_t order, uint64_t boot_ms)
+{
+	char signature[64];
+
+	snprintf(signature, sizeof(signature), "%s:crash_write+0x%x:bad", kind_name, host);
+	fx_event_signed(f, host, kind, kind_name, order, boot_ms, signature);
+}
+
 FX_UNUSED void fx_oops(struct fixture *f, uint32_t host)
 {
 	fx_event_at(f, host, KIND_OOPS, "oops", f->hosts[host].boot, fx_boot_ms(f, host));
+}
+
+FX_UNUSED void fx_oops_signed(struct fixture *f, uint32_t host, const char *signature)
+{
+	fx_event_signed(f, host, KIND_OOPS, "oops", f->hosts[host].boot, fx_boot_ms(f, host),
+			signature);
 }
 
 /* ---- time --------------------------------------------------------------------------------- */
@@ -268,6 +303,17 @@ FX_UNUSED void fx_listen(struct fixture *f)
 {
 	fx_run(f, f->policy.timing.offline_after_ms);
 	assert_null(rw_core_blind_reason(f->core, f->now));
+}
+
+/* The last row of that type. */
+FX_UNUSED const struct rw_change *fx_last(const struct fixture *f, enum rw_change_type type)
+{
+	for (size_t i = f->journal_count; i > 0; i--) {
+		if (f->journal[i - 1].type == type)
+			return &f->journal[i - 1];
+	}
+	fail_msg("no such row was told");
+	return NULL;
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -368,6 +414,15 @@ FX_UNUSED bool fx_same_key(const struct rw_change *a, const struct rw_change *b)
 	case RW_CHANGE_EXPOSURE:
 		return strcmp(a->exposure.deployment, b->exposure.deployment) == 0 &&
 		       strcmp(a->exposure.host, b->exposure.host) == 0;
+	case RW_CHANGE_TROUBLE:
+		return strcmp(a->trouble.host, b->trouble.host) == 0;
+	case RW_CHANGE_SIGNATURE:
+		return strcmp(a->signature.text, b->signature.text) == 0;
+	case RW_CHANGE_SIGHTING:
+		return strcmp(a->sighting.deployment, b->sighting.deployment) == 0 &&
+		       strcmp(a->sighting.signature, b->sighting.signature) == 0;
+	case RW_CHANGE_LIFE:
+		return true;
 	default:
 		return false;
 	}
@@ -382,6 +437,9 @@ FX_UNUSED bool fx_is_superseded(const struct fixture *f, size_t index)
 
 		if (fx_same_key(row, later))
 			return true;
+		if (row->type == RW_CHANGE_SIGNATURE && later->type == RW_CHANGE_SIGNATURE_GONE &&
+		    strcmp(row->signature.text, later->signature.text) == 0)
+			return true;
 		if (row->type == RW_CHANGE_EVIDENCE && later->type == RW_CHANGE_EVIDENCE_CLEARED &&
 		    strcmp(row->evidence.deployment, later->run.deployment) == 0 &&
 		    strcmp(row->evidence.ring, later->run.ring) == 0)
@@ -393,9 +451,11 @@ FX_UNUSED bool fx_is_superseded(const struct fixture *f, size_t index)
 /* A new core from the last row of each thing and the evidence that was not cleared. */
 FX_UNUSED struct rw_core *fx_restored(struct fixture *f)
 {
-	static const enum rw_change_type order[] = {RW_CHANGE_DEPLOYMENT, RW_CHANGE_RUN,
-						    RW_CHANGE_HOST, RW_CHANGE_EXPOSURE,
-						    RW_CHANGE_EVIDENCE};
+	static const enum rw_change_type order[] = {
+		RW_CHANGE_LIFE,     RW_CHANGE_DEPLOYMENT, RW_CHANGE_RUN,
+		RW_CHANGE_HOST,     RW_CHANGE_EXPOSURE,   RW_CHANGE_SIGHTING,
+		RW_CHANGE_EVIDENCE, RW_CHANGE_TROUBLE,    RW_CHANGE_SIGNATURE,
+	};
 	struct rw_core_sink sink = {f, fx_take_change, fx_take_probe, NULL};
 	struct rw_core *core;
 

@@ -85,12 +85,49 @@ static void offline_must_leave_room_for_a_group_to_turn_suspect(void **state)
 	expect(&p, -1, "offline_after");
 }
 
+static void the_shortest_and_longest_times_are_sound(void **state)
+{
+	const uint64_t longest_ms = UINT64_C(20) * 24 * 60 * 60 * 1000;
+	struct rw_policy p = fx_policy(1);
+	int ring;
+
+	(void)state;
+	p.timing.max_planned_ms = 1;
+	p.timing.power_off_grace_ms = 1;
+	assert_null(rw_policy_fault(&p, &ring));
+	p.timing.power_off_grace_ms = 0;
+	expect(&p, -1, "power_off_grace");
+	p = fx_policy(1), p.timing.offline_after_ms = longest_ms;
+	assert_null(rw_policy_fault(&p, &ring));
+	p.timing.offline_after_ms = longest_ms + 1;
+	expect(&p, -1, "20 days");
+}
+
+static void a_share_may_be_the_whole(void **state)
+{
+	struct rw_policy p = fx_policy(1);
+	int ring;
+
+	(void)state;
+	p.rings[0].fleet_share_ppm = RW_PPM;
+	p.rings[0].min_coverage_ppm = RW_PPM;
+	p.rings[0].min_exposed_ppm = RW_PPM;
+	p.rings[0].limits[RW_RULE_FAILED].ppm = RW_PPM;
+	assert_null(rw_policy_fault(&p, &ring));
+	p.rings[0].fleet_share_ppm++;
+	expect(&p, 0, "share");
+	p.rings[0].fleet_share_ppm--, p.rings[0].min_exposed_ppm++;
+	expect(&p, 0, "share");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_defaults_are_sound),
 		cmocka_unit_test(each_fault_is_named),
 		cmocka_unit_test(offline_must_leave_room_for_a_group_to_turn_suspect),
+		cmocka_unit_test(the_shortest_and_longest_times_are_sound),
+		cmocka_unit_test(a_share_may_be_the_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

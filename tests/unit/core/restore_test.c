@@ -9,7 +9,16 @@ enum { HOSTS = 24, RINGS = 2, STEPS = 1500, SEEDS = 6 };
 
 /* ---- the same, but for what a restart cannot know --------------------------------- */
 
-static void same_hosts(const struct rw_core *live, const struct rw_core *restored)
+/* Stalls since it was told have put it off, live; and a restart leaves time to listen. */
+static void same_due(uint64_t live, uint64_t restored, struct rw_now now)
+{
+	uint64_t least = now.wall_ms + rw_timing_defaults().offline_after_ms;
+
+	assert_true(restored == least || restored <= live);
+}
+
+static void same_hosts(const struct rw_core *live, const struct rw_core *restored,
+		       struct rw_now now)
 {
 	assert_int_equal(rw_core_host_count(live), rw_core_host_count(restored));
 	for (rw_host_handle handle = 0; handle < rw_core_host_count(live); handle++) {
@@ -25,9 +34,24 @@ static void same_hosts(const struct rw_core *live, const struct rw_core *restore
 			continue;
 		}
 		assert_int_equal(a.presence, b.presence);
+		assert_int_equal(a.excluded, b.excluded);
+		assert_int_equal(a.by_age, b.by_age);
+		assert_int_equal(a.unregistered, b.unregistered);
 		if (a.presence == RW_PLANNED)
-			assert_int_equal(a.back_by_wall_ms, b.back_by_wall_ms);
+			same_due(a.back_by_wall_ms, b.back_by_wall_ms, now);
 	}
+}
+
+/* Bits; not of who is new, nor of what the fleet's hours say, which are told each hour. */
+static uint32_t lasting_warnings(const struct rw_verdict *verdict)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0; i < verdict->warning_count; i++)
+		bits |= UINT32_C(1) << verdict->warnings[i];
+	return bits & ~(UINT32_C(1) << RW_WARNING_ENROLMENT_JUMP |
+			UINT32_C(1) << RW_WARNING_LIMIT_BELOW_NOISE |
+			UINT32_C(1) << RW_WARNING_DUPLICATE_IDENTITY);
 }
 
 static void same_verdict(const struct fixture *f, const struct rw_core *restored, const char *id,
@@ -61,12 +85,19 @@ static void same_verdict(const struct fixture *f, const struct rw_core *restored
 	assert_int_equal(a.offline, b.offline);
 	assert_int_equal(a.crashed, b.crashed);
 	assert_int_equal(a.recovered, b.recovered);
-	assert_int_equal(a.warning_count, b.warning_count);
+	assert_int_equal(a.module_failed, b.module_failed);
+	assert_int_equal(a.proof, b.proof);
+	assert_int_equal(a.control_hosts, b.control_hosts);
+	assert_int_equal(a.control_failed, b.control_failed);
+	assert_int_equal(a.max_exposed_hosts, b.max_exposed_hosts);
+	assert_true(a.exposed_host_ms >= b.exposed_host_ms);
+	assert_true(a.control_host_ms >= b.control_host_ms);
+	assert_int_equal(lasting_warnings(&a), lasting_warnings(&b));
 }
 
 static void same(const struct fixture *f, const struct rw_core *restored)
 {
-	same_hosts(f->core, restored);
+	same_hosts(f->core, restored, f->now);
 	assert_int_equal(rw_core_deployment_count(f->core), rw_core_deployment_count(restored));
 	for (uint32_t i = 0; i < rw_core_deployment_count(f->core); i++) {
 		struct rw_deployment_row a, b;
@@ -129,8 +160,53 @@ static void random_event(struct fixture *f, uint32_t host)
 	uint32_t kind = pick(4);
 	uint64_t boot_ms = fx_boot_ms(f, host);
 
-	fx_event_at(f, host, kinds[kind].kind, kinds[kind].name, f->hosts[host].boot - pick(2),
-		    pick(2) == 0 ? boot_ms : boot_ms / 2);
+	char signature[32];
+
+	/* Few of them, so that hosts share some. */
+	snprintf(signature, sizeof(signature), "oops:s%u", pick(12));
+	fx_event_signed(f, host, kinds[kind].kind, kinds[kind].name, f->hosts[host].boot - pick(2),
+			pick(2) == 0 ? boot_ms : boot_ms / 2, signature);
+}
+
+static void random_module_failure(struct fixture *f, uint32_t host)
+{
+	static const char *const modules[] = {"nvidia", "falcon", "zfs"};
+
+	fx_module_failed(f, host, modules[pick(3)], -(int)(1 + pick(20)));
+}
+
+static void random_word(struct fixture *f, const char *host)
+{
+	switch (pick(8)) {
+	case 0:
+		rw_core_host_retire(f->core, host, f->now);
+		break;
+	case 1:
+		rw_core_host_exclude(f->core, host, f->now);
+		break;
+	case 2:
+		rw_core_host_maintenance(f->core, host, pick(60000), f->now);
+		break;
+	default: /* else all would be gone in the end */
+		rw_core_host_enrol(f->core, host, f->now);
+		break;
+	}
+}
+
+static void random_version(struct fixture *f, uint32_t host)
+{
+	static const char *const versions[] = {"1.2.3", "1.2.4", "", "1.2.3 4711"};
+
+	rw_core_version(f->core, fx_handle(f, host), pick(2) == 0 ? "marker:driver" : "kernel",
+			versions[pick(4)], pick(2) == 0, f->now);
+}
+
+/* A retired host's is refused. */
+static void try_hello(struct fixture *f, uint32_t host, const char *ring)
+{
+	if (f->hosts[host].boot != 0 && fx_presence(f, host) == RW_RETIRED)
+		rw_core_host_enrol(f->core, fx_name(host), f->now);
+	fx_hello_end(f, host, ring, (enum rw_boot_end)pick(4));
 }
 
 static void random_host_step(struct fixture *f)
@@ -139,10 +215,10 @@ static void random_host_step(struct fixture *f)
 	uint32_t host = pick(HOSTS);
 	bool known = f->hosts[host].boot != 0;
 
-	switch (known ? pick(8) : 0) {
+	switch (known ? pick(11) : 0) {
 	case 0:
 	case 1:
-		fx_hello_end(f, host, rings[pick(4)], (enum rw_boot_end)pick(4));
+		try_hello(f, host, rings[pick(4)]);
 		break;
 	case 2:
 		f->hosts[host].beats = false;
@@ -159,10 +235,19 @@ static void random_host_step(struct fixture *f)
 		fx_reboots(f, host);
 		if (pick(10) == 0)
 			f->hosts[host].boot = 1 + pick(20);
-		fx_hello_end(f, host, rings[host % 4], (enum rw_boot_end)pick(4));
+		try_hello(f, host, rings[host % 4]);
 		break;
 	case 6:
 		random_event(f, host);
+		break;
+	case 7:
+		random_module_failure(f, host);
+		break;
+	case 8:
+		random_word(f, fx_name(host));
+		break;
+	case 9:
+		random_version(f, host);
 		break;
 	default:
 		rw_core_heard(f->core, fx_handle(f, host), f->now);
@@ -182,6 +267,11 @@ static void random_act(struct fixture *f, unsigned *made)
 		if (*made < 12)
 			snprintf(id, sizeof(id), "d%u", (*made)++);
 		spec = fx_spec(id, RINGS);
+		if (pick(2) == 0) {
+			spec.exposure = RW_EXPOSURE_REPORTED;
+			rw_copy_text(spec.match, sizeof(spec.match),
+				     pick(2) == 0 ? "marker:driver" : "kernel");
+		}
 		rw_core_deploy_create(f->core, &spec, f->now);
 		break;
 	case 1:
@@ -333,7 +423,9 @@ static void rows_that_name_nothing_known_are_refused(void **state)
 	assert_int_equal(rw_core_new(&f->policy, &sink, 10, f->now, &core), 0);
 	for (size_t i = 0; i < f->journal_count; i++) {
 		if (f->journal[i].type != RW_CHANGE_HOST &&
-		    f->journal[i].type != RW_CHANGE_DEPLOYMENT)
+		    f->journal[i].type != RW_CHANGE_DEPLOYMENT &&
+		    f->journal[i].type != RW_CHANGE_SIGNATURE &&
+		    f->journal[i].type != RW_CHANGE_LIFE)
 			assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), -EINVAL);
 	}
 	struct rw_change none = {.type = 99};
@@ -343,8 +435,11 @@ static void rows_that_name_nothing_known_are_refused(void **state)
 	/* With a policy that lost the ring. */
 	other.rings[0].name[1] = '9';
 	assert_int_equal(rw_core_new(&other, &sink, 10, f->now, &core), 0);
-	for (size_t i = 0; i < f->journal_count; i++)
-		assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), -EINVAL);
+	for (size_t i = 0; i < f->journal_count; i++) {
+		if (f->journal[i].type != RW_CHANGE_SIGNATURE &&
+		    f->journal[i].type != RW_CHANGE_LIFE)
+			assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), -EINVAL);
+	}
 	rw_core_free(core);
 
 	/* With numbers that no state has. */
@@ -418,6 +513,180 @@ static void an_act_that_was_half_taken_says_so_and_can_be_asked_again(void **sta
 	fx_free(f);
 }
 
+static void a_host_switched_off_keeps_its_grace_over_a_restart(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_hello(f, 0, "r0");
+	fx_hello(f, 1, "r0");
+	f->hosts[0].beats = f->hosts[1].beats = false;
+	rw_core_goodbye(f->core, fx_handle(f, 0), RW_BYE_POWER_OFF, 0, f->now);
+	rw_core_goodbye(f->core, fx_handle(f, 1), RW_BYE_KEXEC, 600000, f->now);
+	f->now.wall_ms -= 50000000; /* the wall clock was set back while it was down */
+	fx_restart(f);
+	fx_run(f, f->policy.timing.max_planned_ms);
+	assert_int_equal(fx_presence(f, 0), RW_PLANNED);
+	assert_int_equal(fx_presence(f, 1), RW_OFFLINE); /* no goodbye excuses more */
+	fx_free(f);
+}
+
+static void listening_begins_behind_the_last_row(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+
+	fx_run(f, 10000); /* as long as the reading took */
+	rw_core_restored(f->core, f->now);
+	fx_run(f, f->policy.timing.offline_after_ms - RW_CORE_TICK_MS);
+	assert_string_equal(rw_core_blind_reason(f->core, f->now), "listening");
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_null(rw_core_blind_reason(f->core, f->now));
+	fx_free(f);
+}
+
+static void every_row_ever_told_read_in_order_gives_the_same_too(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(2), 5);
+	struct rw_core_sink sink = {f, fx_take_change, NULL, NULL};
+	struct rw_core *core;
+
+	fx_oops(f, 0);
+	assert_true(rw_core_deploy_reset(f->core, "d", "r0", f->now).changed);
+	fx_hello(f, 1, "r1");
+	f->hosts[2].beats = false;
+	fx_run(f, 31000);
+	fx_create(f, "e", 2);
+	assert_int_equal(rw_core_deploy_withdraw(f->core, "d", "enough", f->now).status, 0);
+
+	assert_int_equal(rw_core_new(&f->policy, &sink, FX_HOSTS_MAX, f->now, &core), 0);
+	for (size_t i = 0; i < f->journal_count; i++)
+		assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), 0);
+	rw_core_restored(core, f->now);
+	same(f, core);
+	assert_null(rw_core_check(core));
+	rw_core_free(core);
+	fx_free(f);
+}
+
+static uint32_t told(const struct fixture *f, enum rw_change_type type)
+{
+	uint32_t rows = 0;
+
+	for (size_t i = 0; i < f->journal_count; i++)
+		rows += f->journal[i].type == type;
+	return rows;
+}
+
+static void a_store_that_lost_everything_is_told_everything(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(2), 5);
+
+	fx_enrol(f, 10, 5, "r1");
+	fx_create(f, "e", 2);
+	fx_start(f, "e", "r0", 1);
+	fx_run(f, FX_BAKE_MS + 5000);
+	fx_start(f, "d", "r1", 1);
+	fx_start(f, "e", "r1", 1);
+	fx_oops(f, 11); /* counts in both */
+	f->refuse_from = f->sequence + 1;
+	fx_hello(f, 20, "r0");
+	f->journal_count = 0; /* nothing of before the refusal is left */
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	assert_int_equal(told(f, RW_CHANGE_HOST), 11); /* once each */
+	assert_int_equal(told(f, RW_CHANGE_EXPOSURE), 20);
+	check_restored(f);
+	fx_restart(f);
+	assert_int_equal(fx_verdict(f, "d", "r1")->evidence_count, 1);
+	assert_int_equal(fx_verdict(f, "e", "r1")->exposed, 5);
+	fx_free(f);
+}
+
+static void a_breaker_that_no_state_has_is_refused(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 2);
+	size_t last = f->journal_count - 1;
+
+	while (f->journal[last].type != RW_CHANGE_RUN)
+		last--;
+	struct rw_change row = f->journal[last];
+	row.run.rule = RW_RULE_COUNT;
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	row = f->journal[last];
+	row.run.grade = RW_GRADE_EVIDENCE + 1;
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	row = f->journal[last];
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), 0);
+	fx_free(f);
+}
+
+static void rows_told_again_are_read_as_the_same(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 5);
+	struct rw_core_sink sink = {f, fx_take_change, NULL, NULL};
+	struct rw_core *core;
+
+	f->refuse_from = f->sequence + 1;
+	fx_hello(f, 20, "r0");
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	assert_int_equal(rw_core_new(&f->policy, &sink, FX_HOSTS_MAX, f->now, &core), 0);
+	for (size_t i = 0; i < f->journal_count; i++)
+		assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), 0);
+	/* A deployment's row that comes last ends nothing that it does not name as ended. */
+	for (size_t i = 0; i < f->journal_count; i++) {
+		if (f->journal[i].type == RW_CHANGE_DEPLOYMENT)
+			assert_int_equal(rw_core_restore(core, &f->journal[i], f->now), 0);
+	}
+	rw_core_restored(core, f->now);
+	same(f, core);
+	assert_null(rw_core_check(core));
+	/* And who was exposed is so still. */
+	rw_core_free(f->core);
+	f->core = core;
+	fx_oops(f, 0);
+	assert_int_equal(fx_verdict(f, "d", "r0")->decision, RW_ABORT);
+	fx_free(f);
+}
+
+static void a_reset_that_the_store_missed_is_told_with_the_rest(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 5);
+
+	fx_oops(f, 0);
+	f->refuse_from = f->sequence + 1;
+	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, -EIO);
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	fx_restart(f);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->decision, RW_HOLD);
+	assert_int_equal(v->evidence_count, 0);
+	fx_free(f);
+}
+
+static void a_host_is_exposed_in_one_ring_of_a_deployment(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(2), 3);
+	size_t last = f->journal_count - 1;
+
+	while (f->journal[last].type != RW_CHANGE_EXPOSURE)
+		last--;
+	struct rw_change row = f->journal[last];
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), 0);
+	rw_copy_text(row.exposure.ring, sizeof(row.exposure.ring), "r1");
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	assert_int_equal(fx_verdict(f, "d", "r1")->exposed, 0);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +697,14 @@ int main(void)
 		cmocka_unit_test(rows_that_name_nothing_known_are_refused),
 		cmocka_unit_test(what_the_sink_refused_is_told_again),
 		cmocka_unit_test(an_act_that_was_half_taken_says_so_and_can_be_asked_again),
+		cmocka_unit_test(a_host_switched_off_keeps_its_grace_over_a_restart),
+		cmocka_unit_test(listening_begins_behind_the_last_row),
+		cmocka_unit_test(every_row_ever_told_read_in_order_gives_the_same_too),
+		cmocka_unit_test(a_store_that_lost_everything_is_told_everything),
+		cmocka_unit_test(a_breaker_that_no_state_has_is_refused),
+		cmocka_unit_test(rows_told_again_are_read_as_the_same),
+		cmocka_unit_test(a_reset_that_the_store_missed_is_told_with_the_rest),
+		cmocka_unit_test(a_host_is_exposed_in_one_ring_of_a_deployment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

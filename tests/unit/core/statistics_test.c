@@ -206,6 +206,14 @@ static void natural_failures_trip_a_literal_limit(void **state)
 	assert_true(fabs(rw_stat_poisson_at_least(10000, 10000.0) - 0.5) < 0.01);
 }
 
+static void a_share_of_nobody_or_of_too_many_has_no_lower_bound(void **state)
+{
+	(void)state;
+	is_near(rw_stat_lower(0, 0, 0.95), 0.0, 0.0);
+	is_near(rw_stat_lower(0, 10, 0.95), 0.0, 0.0);
+	is_near(rw_stat_lower(11, 10, 0.95), 0.0, 0.0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +229,7 @@ int main(void)
 		cmocka_unit_test(looking_after_each_host_errs_in_one_of_twenty_at_most),
 		cmocka_unit_test(the_mixture_is_the_integral_that_it_stands_for),
 		cmocka_unit_test(natural_failures_trip_a_literal_limit),
+		cmocka_unit_test(a_share_of_nobody_or_of_too_many_has_no_lower_bound),
 	};
 
 	return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);

@@ -342,6 +342,24 @@ static void every_state_has_a_word(void **state)
 	assert_string_equal(rw_deployment_state_name((enum rw_deployment_state)77), "unknown");
 }
 
+static void the_limit_that_is_shown_is_that_of_failed_or_the_first_judged(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(3);
+	for (int i = 0; i < 3; i++) {
+		policy.rings[i].limits[RW_RULE_FAILED] = (struct rw_limit){i < 1, 5000};
+		policy.rings[i].limits[RW_RULE_CRASHED] = (struct rw_limit){i < 2, 3000};
+		policy.rings[i].limits[RW_RULE_OFFLINE] = (struct rw_limit){true, 2000};
+	}
+	struct fixture *f = fx_new(policy);
+
+	fx_create(f, "d", 3);
+	assert_int_equal(fx_verdict(f, "d", "r0")->limit_ppm, 5000);
+	assert_int_equal(fx_verdict(f, "d", "r1")->limit_ppm, 3000);
+	assert_int_equal(fx_verdict(f, "d", "r2")->limit_ppm, 2000);
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +377,7 @@ int main(void)
 		cmocka_unit_test(a_ring_that_is_not_the_share_it_claims_is_a_warning),
 		cmocka_unit_test(an_exposed_host_that_cannot_see_a_crash_is_a_warning_and_no_more),
 		cmocka_unit_test(every_state_has_a_word),
+		cmocka_unit_test(the_limit_that_is_shown_is_that_of_failed_or_the_first_judged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
