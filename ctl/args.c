@@ -81,8 +81,7 @@ static const struct option options[RW_OPT_COUNT] = {
 	[RW_OPT_FILE] = {"file", FORM_PATH, "FILE", "the collector's tokens_file", NULL},
 	[RW_OPT_WIDE] = {"wide", FORM_FLAG, NULL, "facts and names of events, for a wide terminal",
 			 NULL},
-	[RW_OPT_POLICY] = {"policy", FORM_PATH, "FILE", "a policy file in place of the scenario's",
-			   NULL},
+	[RW_OPT_POLICY] = {"policy", FORM_PATH, "FILE", "judge by this policy file", NULL},
 };
 
 __attribute__((format(printf, 2, 3))) static int refuse(char error[RW_ARGS_ERROR_BYTES],

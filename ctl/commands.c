@@ -115,9 +115,10 @@ const struct rw_command rw_commands[] = {
 	{.words = "replay",
 	 .operand = "FILE",
 	 .summary = "Plays a scenario, or a store again, and says each verdict",
-	 .more = "FILE tells what happens to a fleet, and when, and what is expected of the\n"
-		 "verdicts; docs/replay.md tells how. Needs no collector. Exit 0: all was as\n"
-		 "expected; 1: not all, a line for each; 2: the file or the policy is wrong.",
+	 .more = "FILE is a scenario (docs/replay.md), or a collector's store, which is only "
+		 "read.\n"
+		 "Needs no collector. Exit 0: all was as expected; 1: not all, a line for each;\n"
+		 "2: FILE or the policy is wrong.",
 	 .allowed = RW_OPT(JSON) | RW_OPT(POLICY),
 	 .run = rw_replay_run},
 	{.words = NULL},

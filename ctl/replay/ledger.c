@@ -90,8 +90,7 @@ static struct key key_of(const struct rw_change *change)
 	case RW_CHANGE_SIGNATURE_GONE:
 		return (struct key){{change->signature.text}};
 	case RW_CHANGE_SIGHTING:
-		return (struct key){{change->sighting.deployment, change->sighting.ring,
-				     change->sighting.signature}};
+		return (struct key){{change->sighting.deployment, change->sighting.signature}};
 	case RW_CHANGE_EVIDENCE_CLEARED:
 	case RW_CHANGE_LIFE:
 		break;
@@ -207,12 +206,11 @@ static struct row *add(struct rw_ledger *ledger, enum rw_change_type type, uint6
 	return row;
 }
 
-static void clear_run(struct rw_ledger *ledger, enum rw_change_type type,
-		      const struct rw_run_row *run)
+static void clear_evidence(struct rw_ledger *ledger, const struct rw_run_row *run)
 {
 	struct rw_change change;
 
-	for (struct row *row = ledger->first[type]; row != NULL; row = row->within) {
+	for (struct row *row = ledger->first[RW_CHANGE_EVIDENCE]; row != NULL; row = row->within) {
 		to_change(row, &change);
 		struct key own = key_of(&change);
 		row->gone = row->gone || (strcmp(own.part[0], run->deployment) == 0 &&
@@ -223,8 +221,7 @@ static void clear_run(struct rw_ledger *ledger, enum rw_change_type type,
 uint64_t rw_ledger_take(struct rw_ledger *ledger, const struct rw_change *change)
 {
 	if (change->type == RW_CHANGE_EVIDENCE_CLEARED) {
-		clear_run(ledger, RW_CHANGE_EVIDENCE, &change->run);
-		clear_run(ledger, RW_CHANGE_SIGHTING, &change->run);
+		clear_evidence(ledger, &change->run);
 		return ++ledger->sequence;
 	}
 
