@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tables of the collector's and the policy's keys, and the checks that
- * reach across keys and files. What a later version will judge has its key
- * already, and is refused here by its line rather than read and ignored.
+ * reach across keys and files.
  */
 #include "collector/config.h"
 
@@ -26,7 +25,9 @@ enum {
 
 /* The core does not include the wire. */
 _Static_assert((int)RW_CORE_KIND_UNEXPECTED_REBOOT ==
-		       (int)RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT,
+			       (int)RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT &&
+		       (int)RW_CORE_KIND_MODULE_LOAD_FAILED ==
+			       (int)RINGWATCH__V1__KIND__KIND_MODULE_LOAD_FAILED,
 	       "the core and the wire number the kinds alike");
 
 /* ---- the collector's file ---------------------------------------------------- */
@@ -89,6 +90,13 @@ static const struct rw_conf_key timing_keys[] = {
 	TIMING(offline_after_ms, "offline_after", 400),
 	TIMING(max_planned_ms, "max_planned", SECOND_MS),
 	TIMING(power_off_grace_ms, "power_off_grace", SECOND_MS),
+	{.name = "retire_after",
+	 .type = RW_CONF_DURATION,
+	 .offset = offsetof(struct rw_timing, retire_after_ms),
+	 .size = sizeof(uint64_t),
+	 .min = SECOND_MS,
+	 .max = UINT64_MAX,
+	 .none_allowed = true},
 	{.name = NULL},
 };
 
@@ -311,8 +319,6 @@ static const struct rw_conf_key policy_keys[] = {
 
 /* ---- across keys ---------------------------------------------------------------- */
 
-#define NOT_JUDGED "is not judged by this version"
-
 static int complain_of_ring(const char *path, uint32_t index, const char *key,
 			    const char *complaint, char error[RW_CONF_ERROR_BYTES])
 {
@@ -362,13 +368,6 @@ static struct rw_limit take_limit(const struct raw_limit *raw)
 static int take_ring(const char *path, uint32_t index, const struct raw_ring *raw,
 		     struct rw_ring_policy *ring, char error[RW_CONF_ERROR_BYTES])
 {
-	if (raw->limits.module_failed.given)
-		return complain_of_ring(path, index, "limits.module_failed",
-					NOT_JUDGED ", expected none", error);
-	if (raw->open_on != OPEN_ON_LIMIT)
-		return complain_of_ring(path, index, "open_on",
-					"'evidence' " NOT_JUDGED ", expected limit", error);
-
 	_Static_assert(sizeof(ring->name) == sizeof(raw->name), "names are equally long");
 	memcpy(ring->name, raw->name, sizeof(ring->name));
 	ring->order = (uint32_t)raw->order;
@@ -381,10 +380,12 @@ static int take_ring(const char *path, uint32_t index, const struct raw_ring *ra
 	ring->heartbeat_every_ms = raw->heartbeat_every_ms;
 	ring->limits[RW_RULE_OFFLINE] = take_limit(&raw->limits.offline);
 	ring->limits[RW_RULE_CRASHED] = take_limit(&raw->limits.crashed);
+	ring->limits[RW_RULE_MODULE_FAILED] = take_limit(&raw->limits.module_failed);
 	ring->limits[RW_RULE_FAILED] = take_limit(&raw->limits.failed);
 	ring->least_hosts = (uint32_t)raw->least_hosts;
 	ring->min_coverage_ppm = raw->min_coverage_ppm;
 	ring->min_exposed_ppm = raw->min_exposed_ppm;
+	ring->open_on_evidence = raw->open_on == OPEN_ON_EVIDENCE;
 	return take_crash_kinds(path, index, raw, ring, error);
 }
 
@@ -431,6 +432,7 @@ static int load_policy(const char *config_path, const struct rw_collector_config
 		return err;
 	policy->ring_count = raw->ring_count;
 	policy->timing = config->timing;
+	policy->has_witness = config->witness_given;
 	sort_rings(policy, place);
 
 	const char *fault = rw_policy_fault(policy, &guilty);
@@ -458,15 +460,26 @@ int rw_policy_load(const char *path, const struct rw_timing *timing, struct rw_p
 	return load_policy(path, config, out, error);
 }
 
-static int check_later_things(const char *path, const struct rw_collector_config *config,
-			      char error[RW_CONF_ERROR_BYTES])
+/* Port 0 is for those who listen; one address asked twice is one witness less than it seems. */
+static int check_witnesses(const char *path, const struct rw_collector_config *config,
+			   char error[RW_CONF_ERROR_BYTES])
 {
-	static const char only_none[] = "is not supported by this version, expected none";
+	char key[32];
 
-	if (config->inventory_given)
-		return rw_conf_complain(path, "inventory", error, only_none);
-	if (config->witness_given)
-		return rw_conf_complain(path, "witness", error, only_none);
+	for (uint32_t i = 0; i < config->witness_count; i++) {
+		const char *address = config->witness[i];
+
+		snprintf(key, sizeof(key), "witness[%u]", (unsigned)i);
+		if (strcmp(strrchr(address, ':'), ":0") == 0)
+			return rw_conf_complain(path, key, error,
+						"'%s' has port 0, expected 1 to 65535", address);
+		for (uint32_t j = 0; j < i; j++) {
+			if (strcmp(config->witness[j], address) == 0)
+				return rw_conf_complain(path, key, error,
+							"'%s' stands twice, expected once",
+							address);
+		}
+	}
 	return 0;
 }
 
@@ -482,7 +495,7 @@ int rw_collector_config_load(const char *path, struct rw_collector_config *out,
 	int err = rw_conf_load(path, RW_CONFIG_SCHEMA, collector_keys, config, sizeof(*config),
 			       error);
 	if (err == 0)
-		err = check_later_things(path, config, error);
+		err = check_witnesses(path, config, error);
 	if (err == 0)
 		err = load_policy(path, config, policy, error);
 	if (err == 0)

@@ -57,6 +57,8 @@ struct rw_hub {
 	struct rw_ingest *ingest;
 	struct rw_gasps *gasps;
 	struct rw_gasp_listener *gasp_listener;
+	struct rw_witnesses *witnesses; /* NULL: there are none */
+	bool witness_known, witness_reachable;
 	void (*on_tick)(void *context);
 	void *on_tick_context;
 
@@ -228,20 +230,30 @@ static void note_breaker(struct rw_hub *hub, const struct rw_run_row *run, bool 
 	b->open = run->breaker_open;
 }
 
+/* By age it is only forgotten: its next Hello brings it back. */
+static void end_retired(struct rw_hub *hub, const struct rw_host_row *host)
+{
+	if (host->presence != RW_RETIRED || host->previous == RW_RETIRED || host->by_age ||
+	    hub->ingest == NULL)
+		return;
+	rw_host_handle handle = rw_core_host_find(hub->core, host->id);
+	if (handle != RW_NO_HOST)
+		rw_ingest_retired(hub->ingest, handle);
+}
+
 static uint64_t take_change(void *context, const struct rw_change *change)
 {
 	struct rw_hub *hub = context;
 
 	if (change->type == RW_CHANGE_RUN)
 		note_breaker(hub, &change->run, true);
+	if (change->type == RW_CHANGE_HOST)
+		end_retired(hub, &change->host);
 	if (change->type == RW_CHANGE_HOST && change->host.previous != change->host.presence &&
 	    rw_log_limit_take(&hub->presence_log, hub->now.boot_ms))
 		rw_info("event=presence host=%s ring=%s from=%s to=%s", change->host.id,
 			change->host.ring, rw_presence_name(change->host.previous),
 			rw_presence_name(change->host.presence));
-	if (change->type == RW_CHANGE_HOST && change->host.presence == RW_RETIRED &&
-	    hub->ingest != NULL)
-		rw_ingest_retired(hub->ingest);
 	if (change->type == RW_CHANGE_LIFE && change->life.blackout != hub->blackout) {
 		hub->blackout = change->life.blackout;
 		rw_warning("event=blackout state=%s", hub->blackout ? "begun" : "over");
@@ -255,6 +267,29 @@ static void take_probe(void *context, rw_host_handle host)
 
 	if (hub->ingest != NULL)
 		rw_ingest_probe(hub->ingest, host);
+}
+
+static void take_ask_witness(void *context)
+{
+	struct rw_hub *hub = context;
+
+	if (hub->witnesses != NULL)
+		rw_witnesses_ask(hub->witnesses);
+}
+
+static void take_witness(void *context, bool reachable)
+{
+	struct rw_hub *hub = context;
+	struct rw_now now = rw_hub_turn_begin(hub);
+
+	if (!hub->witness_known || hub->witness_reachable != reachable)
+		rw_warning("event=witness reachable=%s note=\"all hosts are exposed and many are "
+			   "silent\"",
+			   reachable ? "yes" : "no");
+	hub->witness_known = true;
+	hub->witness_reachable = reachable;
+	rw_core_witness(hub->core, reachable, now);
+	rw_hub_turn_end(hub);
 }
 
 /* ---- the store's callbacks: on the writer's thread ---------------------------------------- */
@@ -541,17 +576,34 @@ static int restore_spool(void *context, const char *host, const uint8_t spool_id
 	return 0;
 }
 
+static bool open_witnesses(struct rw_hub *hub, const struct rw_hub_config *config)
+{
+	struct rw_witnesses_config witnesses = {
+		.count = config->witness_count,
+		.timeout_ms = RW_WITNESS_MS,
+		.answer = take_witness,
+		.context = hub,
+	};
+
+	if (config->witness_count == 0)
+		return true;
+	memcpy(witnesses.addresses, config->witnesses,
+	       config->witness_count * sizeof(witnesses.addresses[0]));
+	hub->witnesses = rw_witnesses_open(hub->loop, &witnesses);
+	return hub->witnesses != NULL;
+}
+
 static int open_parts(struct rw_hub *hub, const struct rw_hub_config *config,
 		      char error[RW_HUB_ERROR_BYTES])
 {
 	const struct rw_store_callbacks callbacks = {hub, on_committed, on_failed, on_recovered};
-	const struct rw_core_sink sink = {hub, take_change, take_probe, NULL};
+	const struct rw_core_sink sink = {hub, take_change, take_probe, take_ask_witness};
 	struct restore restore = {hub, read_clocks(), error};
 	const struct rw_store_loader loader = {&restore, restore_row, restore_spool};
 
 	hub->hosts = rw_hosts_new();
 	hub->gasps = rw_gasps_new();
-	if (hub->hosts == NULL || hub->gasps == NULL) {
+	if (hub->hosts == NULL || hub->gasps == NULL || !open_witnesses(hub, config)) {
 		snprintf(error, RW_HUB_ERROR_BYTES, "out of memory");
 		return -ENOMEM;
 	}
@@ -631,6 +683,7 @@ void rw_hub_close(struct rw_hub *hub)
 		return;
 	rw_hub_shut(hub);
 	hub->handles_open = false;
+	rw_witnesses_close(hub->witnesses);
 	/* The writer ends first: it rings store_async, which must be there. */
 	rw_store_close(hub->store);
 	hub->store = NULL;
@@ -646,6 +699,7 @@ void rw_hub_free(struct rw_hub *hub)
 	rw_core_free(hub->core);
 	rw_hosts_free(hub->hosts);
 	rw_gasps_free(hub->gasps);
+	rw_witnesses_free(hub->witnesses);
 	free(hub->breakers);
 	pthread_cond_destroy(&hub->changed);
 	pthread_mutex_destroy(&hub->lock);

@@ -10,6 +10,7 @@
 
 #include "collector/hub.h"
 #include "collector/ingest/hosts.h"
+#include "collector/witness.h"
 #include "lib/log.h"
 
 enum { RW_HUB_ERROR_BYTES = 512 };
@@ -19,6 +20,8 @@ struct rw_hub_config {
 	uint32_t hosts_max;
 	const char *store_path;
 	uint64_t retention_ms;
+	const struct sockaddr_storage *witnesses; /* who is asked when all hosts are silent */
+	uint32_t witness_count;                   /* 0: nobody */
 };
 
 struct rw_ingest;

@@ -34,16 +34,33 @@
 static const char program[] = "ringwatch-collector";
 #define DEFAULT_CONFIG "/etc/ringwatch/collector.yaml"
 
+_Static_assert((int)RW_COLLECTOR_WITNESSES_MAX == (int)RW_WITNESSES_MAX,
+	       "as many can be asked as can be written down");
+
 enum {
 	DRAIN_MS = 1500, /* for sensors to read Reject and close */
 	DRAIN_LOOK_MS = 20,
 	OTHER_DESCRIPTORS = 128, /* beside sessions: store, API, loop */
 };
 
+/* A large inventory takes longer to read than the loop may stand. */
+struct inventory_reload {
+	uv_work_t work;
+	bool busy;
+	bool again; /* asked for once more meanwhile, with `next` */
+	const struct rw_policy *policy;
+	struct rw_collector_config now, next; /* of these, what the inventory is */
+	struct rw_inventory *loaded;
+	int err;
+	char error[RW_CONF_ERROR_BYTES];
+};
+
 struct collector {
 	const char *config_path;
 	struct rw_collector_config config;
 	struct rw_policy policy;
+	struct rw_inventory *inventory; /* until ingest takes it over */
+	struct inventory_reload inventory_reload;
 	uv_loop_t loop;
 	uv_signal_t terminate, interrupt, reload;
 	uv_timer_t drain;
@@ -152,19 +169,13 @@ struct loaded {
 	struct rw_policy policy;
 };
 
-static void reload_certificates(struct collector *c)
+static void reload_certificates(struct collector *c, const struct rw_collector_config *config)
 {
-	rw_autofree struct loaded *loaded = calloc(1, sizeof(*loaded));
-	char error[RW_CONF_ERROR_BYTES] = "out of memory";
+	char error[RW_TLS_ERROR_BYTES];
 	struct rw_identity own;
 	SSL_CTX *context;
 
-	if (loaded == NULL || rw_collector_config_load(c->config_path, &loaded->config,
-						       &loaded->policy, error) != 0) {
-		rw_error("event=reload what=config result=kept detail=\"%s\"", error);
-		return;
-	}
-	if (make_context(&loaded->config, &context, &own, error) != 0) {
+	if (make_context(config, &context, &own, error) != 0) {
 		rw_error("event=reload what=certificates result=kept detail=\"%s\"", error);
 		return;
 	}
@@ -178,6 +189,75 @@ static void reload_certificates(struct collector *c)
 	}
 	rw_ingest_set_context(c->ingest, context);
 	rw_info("event=reload what=certificates result=done");
+}
+
+static int load_inventory(const struct rw_collector_config *config, const struct rw_policy *policy,
+			  struct rw_inventory **out, char error[RW_CONF_ERROR_BYTES])
+{
+	*out = NULL;
+	return config->inventory_given ? rw_inventory_load(config->inventory, policy, out, error)
+				       : 0;
+}
+
+static void read_inventory(uv_work_t *work)
+{
+	struct inventory_reload *reload = (struct inventory_reload *)work;
+
+	reload->err = load_inventory(&reload->now, reload->policy, &reload->loaded, reload->error);
+}
+
+static void reload_inventory(struct collector *c, const struct rw_collector_config *config);
+
+static void take_inventory(uv_work_t *work, int status)
+{
+	struct inventory_reload *reload = (struct inventory_reload *)work;
+	struct collector *c = work->data;
+
+	(void)status; /* it is never cancelled */
+	reload->busy = false;
+	if (!c->handles_open) {
+		rw_inventory_free(reload->loaded);
+	} else if (reload->err != 0) {
+		rw_error("event=reload what=inventory result=kept detail=\"%s\"", reload->error);
+	} else {
+		rw_info("event=reload what=inventory result=done hosts=%u",
+			reload->loaded == NULL ? 0 : (unsigned)rw_inventory_count(reload->loaded));
+		rw_ingest_set_inventory(c->ingest, reload->loaded);
+	}
+	if (reload->again && c->handles_open)
+		reload_inventory(c, &reload->next);
+}
+
+/* In another thread. Held against the policy that is judged by, which is the start's. */
+static void reload_inventory(struct collector *c, const struct rw_collector_config *config)
+{
+	struct inventory_reload *reload = &c->inventory_reload;
+
+	reload->again = reload->busy;
+	if (reload->busy) {
+		reload->next = *config;
+		return;
+	}
+	reload->busy = true;
+	reload->now = *config;
+	reload->policy = &c->policy;
+	reload->loaded = NULL;
+	reload->work.data = c;
+	uv_queue_work(&c->loop, &reload->work, read_inventory, take_inventory);
+}
+
+static void reload_files(struct collector *c)
+{
+	rw_autofree struct loaded *loaded = calloc(1, sizeof(*loaded));
+	char error[RW_CONF_ERROR_BYTES] = "out of memory";
+
+	if (loaded == NULL || rw_collector_config_load(c->config_path, &loaded->config,
+						       &loaded->policy, error) != 0) {
+		rw_error("event=reload what=config result=kept detail=\"%s\"", error);
+		return;
+	}
+	reload_certificates(c, &loaded->config);
+	reload_inventory(c, &loaded->config);
 	rw_info("event=reload what=policy result=kept detail=\"the policy is read at the start "
 		"only\"");
 }
@@ -187,7 +267,7 @@ static void on_reload(uv_signal_t *handle, int number)
 	struct collector *c = handle->data;
 
 	(void)number;
-	reload_certificates(c);
+	reload_files(c);
 	reload_tokens(c);
 }
 
@@ -271,15 +351,34 @@ static void raise_descriptors(struct collector *c)
 	c->config.quotas.sessions_max = room;
 }
 
+/* Names are looked up here and not when it matters: then there may be no name service. */
+static int find_witnesses(struct collector *c, struct sockaddr_storage out[RW_WITNESSES_MAX])
+{
+	char error[RW_HUB_ERROR_BYTES];
+
+	for (uint32_t i = 0; i < c->config.witness_count; i++) {
+		if (rw_ingest_resolve(c->config.witness[i], SOCK_STREAM, &out[i], error) != 0)
+			return fail(RW_EXIT_UNAVAILABLE, "witness", error);
+	}
+	return RW_EXIT_OK;
+}
+
 static int open_hub(struct collector *c)
 {
+	struct sockaddr_storage witnesses[RW_WITNESSES_MAX] = {0};
+	int code = find_witnesses(c, witnesses);
 	const struct rw_hub_config config = {
 		.policy = &c->policy,
 		.hosts_max = (uint32_t)c->config.quotas.hosts_max,
 		.store_path = c->config.store,
 		.retention_ms = c->config.retention_ms,
+		.witnesses = witnesses,
+		.witness_count = c->config.witness_count,
 	};
 	char error[RW_HUB_ERROR_BYTES] = "";
+
+	if (code != RW_EXIT_OK)
+		return code;
 	int err = rw_hub_open(&c->loop, &config, &c->hub, error);
 
 	if (err == 0)
@@ -305,12 +404,14 @@ static int open_ingest(struct collector *c)
 		.listen = c->config.listen.sensors,
 		.trust_domain = own.trust_domain,
 		.context = context,
+		.inventory = c->inventory,
 		.events_burst = c->config.quotas.events_burst,
 		.events_per_second = c->config.quotas.events_per_second,
 		.sessions_max = c->config.quotas.sessions_max,
 	};
 	err = rw_ingest_open(c->hub, &config, &c->ingest, error);
 	if (err == 0) {
+		c->inventory = NULL;
 		rw_hub_set_ingest(c->hub, c->ingest);
 		rw_info("event=listening what=sensors addr=%s", rw_ingest_address(c->ingest));
 		return RW_EXIT_OK;
@@ -418,6 +519,7 @@ static int run(struct collector *c)
 	rw_gasp_listener_free(c->gasp_listener);
 	rw_hub_free(c->hub);
 	uv_loop_close(&c->loop);
+	rw_inventory_free(c->inventory);
 	if (code == RW_EXIT_OK)
 		rw_info("event=stopped");
 	return code;
@@ -432,13 +534,14 @@ static void print_help(void)
 	       "Folds the hosts of each rollout ring into one verdict: proceed, hold or abort.\n"
 	       "\n"
 	       "  --config FILE      default %s\n"
-	       "  --check-config     read the configuration and the policy, say what is wrong, "
-	       "end\n"
+	       "  --check-config     read configuration, policy and inventory, say what is "
+	       "wrong, end\n"
 	       "  --log-level LEVEL  error, warning, info (default) or debug\n"
 	       "  --version          program, schemas, revision\n"
 	       "  --help             this\n"
 	       "\n"
-	       "SIGHUP reads certificates and tokens again; SIGTERM ends in good order.\n"
+	       "SIGHUP reads certificates, inventory and tokens again; SIGTERM ends in good "
+	       "order.\n"
 	       "Exit codes: 0 ended as asked, 2 configuration or usage, 69 port in use,\n"
 	       "70 internal, 73 store cannot be opened, 77 permission.\n",
 	       program, DEFAULT_CONFIG);
@@ -449,6 +552,16 @@ static int usage(const char *what, const char *value)
 	fprintf(stderr, "%s: %s%s%s; --help says how\n", program, what, value == NULL ? "" : ": ",
 		value == NULL ? "" : value);
 	return RW_EXIT_USAGE;
+}
+
+static void print_checked(const struct collector *c)
+{
+	printf("%s: good; %u rings in %s", c->config_path, (unsigned)c->policy.ring_count,
+	       c->config.policy);
+	if (c->inventory != NULL)
+		printf(", %u hosts in %s", (unsigned)rw_inventory_count(c->inventory),
+		       c->config.inventory);
+	putchar('\n');
 }
 
 int main(int argc, char **argv)
@@ -492,13 +605,15 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		return usage("unexpected argument", argv[optind]);
 	if (rw_collector_config_load(collector.config_path, &collector.config, &collector.policy,
-				     error) != 0) {
+				     error) != 0 ||
+	    load_inventory(&collector.config, &collector.policy, &collector.inventory, error) !=
+		    0) {
 		fprintf(stderr, "%s\n", error);
 		return RW_EXIT_USAGE;
 	}
 	if (check) {
-		printf("%s: good; %u rings in %s\n", collector.config_path,
-		       (unsigned)collector.policy.ring_count, collector.config.policy);
+		print_checked(&collector);
+		rw_inventory_free(collector.inventory);
 		return RW_EXIT_OK;
 	}
 	return run(&collector);

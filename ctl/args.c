@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/match.h"
 #include "lib/name.h"
 #include "lib/spiffe.h"
 #include "lib/text.h"
@@ -23,9 +24,11 @@ enum form {
 	FORM_TIME, /* RFC 3339, or a duration ago */
 	FORM_CHOICE,
 	FORM_DOMAIN,
+	FORM_MATCH,
+	FORM_SPAN, /* whole seconds, 0s to 7d */
 };
 
-enum { TEXT_MAX = 255, WORD_SHOWN = 64 };
+enum { TEXT_MAX = 255, WORD_SHOWN = 64, SPAN_MAX_MS = 7 * 24 * 60 * 60 * 1000, WORDS_BYTES = 128 };
 
 struct option {
 	const char *name;
@@ -53,7 +56,7 @@ static const struct option options[RW_OPT_COUNT] = {
 	[RW_OPT_TIMEOUT] = {"timeout", FORM_DURATION, "TIME",
 			    "with --wait: give up after TIME, such as 48h (default: never)", NULL},
 	[RW_OPT_STATE] = {"state", FORM_CHOICE, "STATE", "only hosts in this state",
-			  "online|suspect|offline|planned|absent|unknown"},
+			  "online|suspect|offline|planned|absent|unknown|retired"},
 	[RW_OPT_KIND] = {"kind", FORM_NAME, "KIND", "only events of this kind, such as oops", NULL},
 	[RW_OPT_SIGNATURE] = {"signature", FORM_TEXT, "TEXT", "only events with this signature",
 			      NULL},
@@ -66,7 +69,9 @@ static const struct option options[RW_OPT_COUNT] = {
 	[RW_OPT_COMPONENT] = {"component", FORM_NAME, "C", "what is rolled out", NULL},
 	[RW_OPT_VERSION] = {"version", FORM_TEXT, "V", "its version", NULL},
 	[RW_OPT_EXPOSURE] = {"exposure", FORM_CHOICE, "MODE",
-			     "fixed: every host enrolled in a ring when it starts", "fixed"},
+			     "fixed: every host enrolled in a ring when it starts; reported: as "
+			     "hosts report the version",
+			     "fixed|reported"},
 	[RW_OPT_STEP] = {"step", FORM_UINT, "N", "the ring's step, from 1 (default 1)", NULL},
 	[RW_OPT_REASON] = {"reason", FORM_TEXT, "TEXT", "why; it stands in the audit", NULL},
 	[RW_OPT_DIR] = {"dir", FORM_PATH, "DIR", "the folder of the CA", NULL},
@@ -82,6 +87,12 @@ static const struct option options[RW_OPT_COUNT] = {
 	[RW_OPT_WIDE] = {"wide", FORM_FLAG, NULL, "facts and names of events, for a wide terminal",
 			 NULL},
 	[RW_OPT_POLICY] = {"policy", FORM_PATH, "FILE", "judge by this policy file", NULL},
+	[RW_OPT_MATCH] = {"match", FORM_MATCH, "MATCH",
+			  "with --exposure reported, whose version it is: kernel, marker:NAME or "
+			  "module:NAME",
+			  NULL},
+	[RW_OPT_SPAN] = {"for", FORM_SPAN, "TIME", "from now, such as 30m, at most 7d; 0s ends it",
+			 NULL},
 };
 
 __attribute__((format(printf, 2, 3))) static int refuse(char error[RW_ARGS_ERROR_BYTES],
@@ -166,6 +177,13 @@ static const char *expected_instead(const struct option *option, const char *val
 	case FORM_DOMAIN:
 		return rw_trust_domain_is_valid(value, strlen(value)) ? NULL
 								      : RW_TRUST_DOMAIN_EXPECTED;
+	case FORM_MATCH:
+		return rw_match_fault(value);
+	case FORM_SPAN:
+		return rw_units_parse_duration(value, &number) == 0 && number <= SPAN_MAX_MS &&
+				       number % 1000 == 0
+			       ? NULL
+			       : "whole seconds from 0s to 7d, such as 30m";
 	case FORM_FLAG:
 		break;
 	}
@@ -174,12 +192,20 @@ static const char *expected_instead(const struct option *option, const char *val
 
 /* ---- parsing --------------------------------------------------------------- */
 
-static int find_option(const char *name, size_t length)
+/* One name may be two commands' option, with another form: `command`'s goes first. */
+static int find_option(const struct rw_command *command, const char *name, size_t length)
 {
-	for (int i = 0; i < RW_OPT_COUNT; i++)
-		if (strlen(options[i].name) == length && memcmp(options[i].name, name, length) == 0)
+	int found = -1;
+
+	for (int i = 0; i < RW_OPT_COUNT; i++) {
+		if (strlen(options[i].name) != length || memcmp(options[i].name, name, length) != 0)
+			continue;
+		if (command != NULL && (command->allowed & 1ull << i) != 0)
 			return i;
-	return -1;
+		if (found < 0)
+			found = i;
+	}
+	return found;
 }
 
 static int take_ring(struct rw_args *out, const char *value, char error[RW_ARGS_ERROR_BYTES])
@@ -194,13 +220,13 @@ static int take_ring(struct rw_args *out, const char *value, char error[RW_ARGS_
 }
 
 /* Takes argv[*at], an option, and its value, which may be the next word. */
-static int take_option(int argc, char **argv, int *at, struct rw_args *out,
-		       char error[RW_ARGS_ERROR_BYTES])
+static int take_option(int argc, char **argv, int *at, const struct rw_command *command,
+		       struct rw_args *out, char error[RW_ARGS_ERROR_BYTES])
 {
 	const char *word = argv[*at] + 2;
 	size_t length = strcspn(word, "=");
 	const char *value = word[length] == '=' ? word + length + 1 : NULL;
-	int id = strcmp(argv[*at], "-h") == 0 ? RW_OPT_HELP : find_option(word, length);
+	int id = strcmp(argv[*at], "-h") == 0 ? RW_OPT_HELP : find_option(command, word, length);
 
 	if (id < 0)
 		/* Not what follows `=`: it might be a secret that somebody thought went here. */
@@ -296,41 +322,70 @@ static int check_options(const struct rw_args *args, char error[RW_ARGS_ERROR_BY
 	return 0;
 }
 
+static bool is_option(const char *word)
+{
+	return strncmp(word, "--", 2) == 0 || strcmp(word, "-h") == 0;
+}
+
+/* How many words an option takes up, itself included. */
+static int option_words(int argc, char **argv, int at)
+{
+	size_t length = strcspn(argv[at], "=");
+	int id = length < 2 ? -1 : find_option(NULL, argv[at] + 2, length - 2);
+	bool alone = id < 0 || options[id].form == FORM_FLAG || argv[at][length] == '=' ||
+		     at + 1 >= argc || strncmp(argv[at + 1], "--", 2) == 0;
+
+	return alone ? 1 : 2;
+}
+
+/* The words that are no options, the operand, and the command that they name, if any. */
+static int take_words(int argc, char **argv, const struct rw_command *commands, struct rw_args *out,
+		      char words[WORDS_BYTES], char error[RW_ARGS_ERROR_BYTES])
+{
+	size_t used = 0;
+
+	words[0] = '\0';
+	for (int i = 1; i < argc;) {
+		if (is_option(argv[i])) {
+			i += option_words(argc, argv, i);
+			continue;
+		}
+		const char *word = argv[i++];
+		const struct rw_command *found = find_command(commands, words);
+		if (found != NULL && found->operand != NULL && out->operand == NULL) {
+			out->operand = word;
+			continue;
+		}
+		int n = snprintf(words + used, WORDS_BYTES - used, "%s%s", used == 0 ? "" : " ",
+				 word);
+		if (n < 0 || (size_t)n >= WORDS_BYTES - used)
+			return refuse(error, "unknown command '%s…'", show(words).text);
+		used += (size_t)n;
+	}
+	out->command = find_command(commands, words);
+	return 0;
+}
+
 int rw_args_parse(int argc, char **argv, const struct rw_command *commands, struct rw_args *out,
 		  char error[RW_ARGS_ERROR_BYTES])
 {
 	struct rw_args args = {0};
-	char words[128] = "";
-	size_t used = 0;
+	char words[WORDS_BYTES];
+	int err = take_words(argc, argv, commands, &args, words, error);
 
-	for (int i = 1; i < argc; i++) {
-		if (strncmp(argv[i], "--", 2) == 0 || strcmp(argv[i], "-h") == 0) {
-			int err = take_option(argc, argv, &i, &args, error);
-			if (err != 0)
-				return err;
-			continue;
-		}
-		const struct rw_command *found = find_command(commands, words);
-		if (found != NULL && found->operand != NULL && args.operand == NULL) {
-			args.operand = argv[i];
-			continue;
-		}
-		int n = snprintf(words + used, sizeof(words) - used, "%s%s", used == 0 ? "" : " ",
-				 argv[i]);
-		if (n < 0 || (size_t)n >= sizeof(words) - used)
-			return refuse(error, "unknown command '%s…'", show(words).text);
-		used += (size_t)n;
+	for (int i = 1; err == 0 && i < argc; i++) {
+		if (is_option(argv[i]))
+			err = take_option(argc, argv, &i, args.command, &args, error);
 	}
-	args.command = find_command(commands, words);
+	if (err != 0)
+		return err;
 	if (args.command == NULL && args.value[RW_OPT_HELP] == NULL)
 		return refuse_command(commands, words, error);
-	if (args.command != NULL) {
-		int err = check_options(&args, error);
-		if (err != 0)
-			return err;
-	}
-	*out = args;
-	return 0;
+	if (args.command != NULL)
+		err = check_options(&args, error);
+	if (err == 0)
+		*out = args;
+	return err;
 }
 
 uint64_t rw_args_number(const struct rw_args *args, enum rw_option option, uint64_t otherwise)

@@ -44,6 +44,8 @@ enum rw_option {
 	RW_OPT_FILE,
 	RW_OPT_WIDE,
 	RW_OPT_POLICY,
+	RW_OPT_MATCH,
+	RW_OPT_SPAN, /* --for of `host maintenance`; RW_OPT_FOR is that of `verdict` */
 	RW_OPT_COUNT
 };
 #define RW_OPT(name) (1ull << RW_OPT_##name)

@@ -1,40 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Acts: create, start, finish, withdraw, reset. Each is answered after it is on
- * the collector's disk; repeating one changes nothing. */
+/* Acts on deployments: create, start, finish, withdraw, reset. Each is answered after
+ * it is on the collector's disk; repeating one changes nothing. */
 #include <string.h>
 
-#include "ctl/client.h"
+#include "ctl/act.h"
 #include "ctl/commands.h"
 #include "ctl/view.h"
-
-/* What is said to people when it is done. */
-typedef void say_fn(const struct rw_args *args, const struct rw_reply *reply);
-
-static int act(const struct rw_args *args, const struct rw_path *path, json_t *body, say_fn *say)
-{
-	char error[RW_CLIENT_ERROR_BYTES];
-	struct rw_client *client;
-	struct rw_reply reply = {0};
-
-	if (body == NULL)
-		return rw_ctl_fail("out of memory");
-	int err = rw_client_new(args, &client, error);
-	if (err != 0) {
-		json_decref(body);
-		return rw_ctl_fail_client(err, error);
-	}
-	int status = RW_CTL_DONE;
-	if (rw_client_ask(client, path->text, body, &reply, error) != 0)
-		status = rw_ctl_fail("%s", error);
-	else if (rw_args_has(args, RW_OPT_JSON))
-		rw_reply_print(&reply);
-	else
-		say(args, &reply);
-	rw_reply_release(&reply);
-	rw_client_free(client);
-	json_decref(body);
-	return status;
-}
 
 static struct rw_path path_of(const struct rw_args *args, bool with_ring, const char *verb)
 {
@@ -54,10 +25,12 @@ static struct rw_path path_of(const struct rw_args *args, bool with_ring, const 
 static void say_created(const struct rw_args *args, const struct rw_reply *reply)
 {
 	const json_t *rings = json_object_get(reply->json, "rings");
+	const char *match = args->value[RW_OPT_MATCH];
 
-	printf("%s deployment %s: %s %s, through", reply->status == 201 ? "created" : "unchanged",
-	       args->value[RW_OPT_DEPLOYMENT], args->value[RW_OPT_COMPONENT],
-	       rw_view_safe(args->value[RW_OPT_VERSION]).text);
+	printf("%s deployment %s: %s %s%s%s, through",
+	       reply->status == 201 ? "created" : "unchanged", args->value[RW_OPT_DEPLOYMENT],
+	       args->value[RW_OPT_COMPONENT], rw_view_safe(args->value[RW_OPT_VERSION]).text,
+	       match == NULL ? "" : " as reported by ", match == NULL ? "" : match);
 	for (size_t i = 0; i < json_array_size(rings); i++)
 		printf("%s %s", i == 0 ? "" : ",",
 		       rw_view_safe(rw_view_text(json_array_get(rings, i), "ring")).text);
@@ -67,6 +40,14 @@ static void say_created(const struct rw_args *args, const struct rw_reply *reply
 int rw_deploy_create_run(const struct rw_args *args)
 {
 	struct rw_path path = rw_path_of("/v1/deployments");
+	bool reported = strcmp(args->value[RW_OPT_EXPOSURE], "reported") == 0;
+
+	if (reported != rw_args_has(args, RW_OPT_MATCH)) {
+		rw_ctl_fail(reported ? "--match MATCH is missing: whose reported version exposes a "
+				       "host?"
+				     : "--match: only with --exposure reported");
+		return RW_CTL_USAGE;
+	}
 	json_t *rings = json_array();
 
 	for (uint32_t i = 0; i < args->ring_count; i++) {
@@ -78,8 +59,9 @@ int rw_deploy_create_run(const struct rw_args *args)
 	json_t *body = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:o}", "deployment", args->value[RW_OPT_DEPLOYMENT],
 		"component", args->value[RW_OPT_COMPONENT], "version", args->value[RW_OPT_VERSION],
-		"exposure", args->value[RW_OPT_EXPOSURE], "match", "none", "rings", rings);
-	return act(args, &path, body, say_created);
+		"exposure", args->value[RW_OPT_EXPOSURE], "match",
+		reported ? args->value[RW_OPT_MATCH] : "none", "rings", rings);
+	return rw_act(args, &path, body, say_created);
 }
 
 /* ---- start ----------------------------------------------------------------- */
@@ -106,7 +88,7 @@ int rw_deploy_start_run(const struct rw_args *args)
 	struct rw_path path = path_of(args, true, "start");
 	uint64_t step = rw_args_number(args, RW_OPT_STEP, 1);
 
-	return act(args, &path, json_pack("{s:I}", "step", (json_int_t)step), say_started);
+	return rw_act(args, &path, json_pack("{s:I}", "step", (json_int_t)step), say_started);
 }
 
 /* ---- finish, withdraw, reset ----------------------------------------------- */
@@ -128,21 +110,21 @@ int rw_deploy_finish_run(const struct rw_args *args)
 {
 	struct rw_path path = path_of(args, false, "finish");
 
-	return act(args, &path, json_object(), say_state);
+	return rw_act(args, &path, json_object(), say_state);
 }
 
 int rw_deploy_withdraw_run(const struct rw_args *args)
 {
 	struct rw_path path = path_of(args, false, "withdraw");
 
-	return act(args, &path, json_pack("{s:s}", "reason", args->value[RW_OPT_REASON]),
-		   say_state);
+	return rw_act(args, &path, json_pack("{s:s}", "reason", args->value[RW_OPT_REASON]),
+		      say_state);
 }
 
 int rw_deploy_reset_run(const struct rw_args *args)
 {
 	struct rw_path path = path_of(args, true, "reset");
 
-	return act(args, &path, json_pack("{s:s}", "reason", args->value[RW_OPT_REASON]),
-		   say_reset);
+	return rw_act(args, &path, json_pack("{s:s}", "reason", args->value[RW_OPT_REASON]),
+		      say_reset);
 }

@@ -268,17 +268,31 @@ int rw_rings_run(const struct rw_args *args)
 
 /* ---- hosts ----------------------------------------------------------------- */
 
-/* What its sensor cannot do as it should. */
+/* What is not as usual with it, as a list. */
 static struct rw_view note_of_host(const json_t *host)
 {
-	bool safe_start = json_is_true(json_object_get(host, "safe_start"));
 	const json_t *spool = json_object_get(host, "spool");
 	bool memory = strcmp(rw_view_text(spool, "state"), "memory") == 0;
+	const struct {
+		bool applies;
+		const char *words;
+	} notes[] = {
+		{json_is_true(json_object_get(host, "excluded")), "excluded"},
+		{json_is_true(json_object_get(host, "unregistered")), "unregistered version"},
+		{json_is_true(json_object_get(host, "safe_start")), "safe start"},
+		{memory, "spool in memory: "},
+	};
 	struct rw_view note = {""};
+	size_t used = 0;
 
-	snprintf(note.text, sizeof(note.text), "%s%s%s%s", safe_start ? "safe start" : "",
-		 safe_start && memory ? ", " : "", memory ? "spool in memory: " : "",
-		 memory ? rw_view_text(spool, "reason") : "");
+	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+		if (notes[i].applies)
+			used += (size_t)snprintf(note.text + used, sizeof(note.text) - used, "%s%s",
+						 used == 0 ? "" : ", ", notes[i].words);
+	}
+	if (memory)
+		snprintf(note.text + used, sizeof(note.text) - used, "%s",
+			 rw_view_text(spool, "reason"));
 	return note;
 }
 
@@ -569,6 +583,9 @@ static bool print_one_deployment(const json_t *deployment)
 	const char *reason = rw_view_text(deployment, "reason");
 
 	json_decref(rows);
+	if (printed && strcmp(rw_view_text(deployment, "exposure"), "reported") == 0)
+		printf("exposes hosts as they report the version by %s\n",
+		       rw_view_safe(rw_view_text(deployment, "match")).text);
 	if (printed && reason[0] != '\0')
 		printf("%s %s: %s\n", rw_view_safe(rw_view_text(deployment, "state")).text,
 		       rw_view_time(rw_view_text(deployment, "ended_at")).text,

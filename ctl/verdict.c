@@ -14,7 +14,7 @@
 #include "ctl/view.h"
 #include "lib/clock.h"
 
-enum { POLL_MS = 1000, EVIDENCE_SHOWN = 10, BAR_CELLS = 20 };
+enum { POLL_MS = 1000, EVIDENCE_SHOWN = 10, BAR_CELLS = 20, CERTIFYING_MAX = 10000000 };
 
 /* ---- words ----------------------------------------------------------------- */
 
@@ -26,7 +26,9 @@ static const struct {
 	{"unknown_ring", "the deployment does not go through such a ring"},
 	{"withdrawn", "the deployment was withdrawn"},
 	{"finished", "the deployment is finished"},
-	{"blind", "the collector itself cannot see: it has just started, or stalled"},
+	{"blind",
+	 "the collector itself cannot see: it has just started, stalled, or lost its network"},
+	{"blackout", "hosts with and without the change are silent: something else is wrong"},
 	{"store_failed", "the collector cannot write its store"},
 	{"not_started", "the ring has not been started"},
 	{"previous_ring_not_passed", "the ring before has not passed"},
@@ -43,6 +45,100 @@ static const char *reason_in_words(const char *name)
 		if (strcmp(reasons[i].name, name) == 0)
 			return reasons[i].words;
 	return "";
+}
+
+void rw_verdict_grade(FILE *to, const json_t *breaker)
+{
+	static const struct {
+		const char *name;
+		const char *words;
+	} proofs[] = {
+		{"share", "more failed than the limit allows and than elsewhere, by exact tests"},
+		{"signature", "hosts share a crash that no other host has shown"},
+		{"boot_loop", "a host that never did so before reboots again and again"},
+	};
+	const char *grade = rw_view_text(breaker, "grade");
+	const char *proof = rw_view_text(breaker, "proof");
+
+	fputs(rw_view_safe(grade).text, to);
+	for (size_t i = 0; i < sizeof(proofs) / sizeof(proofs[0]); i++)
+		if (strcmp(grade, "evidence") == 0 && strcmp(proofs[i].name, proof) == 0)
+			fprintf(to, ": %s", proofs[i].words);
+}
+
+/* Of how many hosts not one may fail before a share of `limit` is ruled out with 95 %; 0: of
+ * more than there can be. */
+static uint64_t certifying_hosts(double limit)
+{
+	double none_fails = 1.0;
+
+	for (uint64_t hosts = 1; limit > 0 && hosts <= CERTIFYING_MAX; hosts++) {
+		none_fails *= 1.0 - limit;
+		if (none_fails <= 0.05)
+			return hosts;
+	}
+	return 0;
+}
+
+void rw_verdict_bounds(FILE *to, const json_t *answer)
+{
+	const json_t *failed = json_object_get(answer, "failed");
+	uint64_t observed = rw_view_count(failed, "observed_full");
+	uint64_t count = rw_view_count(failed, "count");
+	double limit = rw_view_real(failed, "limit");
+	double upper = rw_view_real(failed, "upper95");
+	bool certified = json_is_true(json_object_get(failed, "certified"));
+	uint64_t needed = certifying_hosts(limit);
+
+	if (observed == 0)
+		fputs("no host was observed for a whole bake yet", to);
+	else if (count == 0)
+		fprintf(to, "0 of %s failed: no more than %s with 95%%",
+			rw_view_number(observed).text, rw_view_share(upper).text);
+	else
+		fprintf(to,
+			"at least %s fail with 95%%, and no more than %s of the %s observed for a "
+			"whole bake",
+			rw_view_share(rw_view_real(failed, "lower95")).text,
+			rw_view_share(upper).text, rw_view_number(observed).text);
+	fprintf(to, " (limit %s): %scertified", rw_view_share(limit).text, certified ? "" : "not ");
+	if (!certified && count == 0 && needed > 0)
+		fprintf(to, ", that takes %s hosts", rw_view_number(needed).text);
+}
+
+void rw_verdict_control(FILE *to, const json_t *answer)
+{
+	const json_t *control = json_object_get(answer, "control");
+	uint64_t hosts = rw_view_count(control, "hosts");
+	double host_hours = rw_view_real(control, "host_hours");
+
+	if (hosts == 0 && host_hours <= 0) {
+		fputs("none: there is no host that is exposed to nothing", to);
+		return;
+	}
+	fprintf(to, "%s of %s hosts failed in ",
+		rw_view_number(rw_view_count(control, "failed")).text, rw_view_number(hosts).text);
+	if (host_hours < 100)
+		fprintf(to, "%.1f", host_hours);
+	else
+		fputs(rw_view_number((uint64_t)host_hours).text, to);
+	fprintf(to, " host-hours, p = %.2g", rw_view_real(control, "p"));
+}
+
+void rw_verdict_noise(FILE *to, const json_t *answer)
+{
+	const json_t *noise = json_object_get(answer, "noise");
+	double expected = rw_view_real(noise, "expected_natural");
+
+	if (expected < 10)
+		fprintf(to, "%.2g", expected);
+	else
+		fputs(rw_view_number((uint64_t)(expected + 0.5)).text, to);
+	fprintf(to,
+		" failures expected in a bake anyhow, which alone open the breaker with %s; finds "
+		"a change that kills %s of hosts",
+		rw_view_share(rw_view_real(noise, "false_trip_probability")).text,
+		rw_view_share(rw_view_real(noise, "detection_power")).text);
 }
 
 /* ---- for people ------------------------------------------------------------ */
@@ -114,11 +210,11 @@ static void print_breaker(const json_t *answer, bool colour)
 		printf("%s\n", rw_view_safe(rw_view_text(breaker, "state")).text);
 		return;
 	}
-	printf("%sOPEN%s since %s, by rule %s (%s); stays open until it is reset\n",
-	       rw_style_on(RW_BAD, colour), rw_style_off(RW_BAD, colour),
-	       rw_view_time(rw_view_text(breaker, "opened_at")).text,
-	       rw_view_safe(rw_view_text(breaker, "rule")).text,
-	       rw_view_safe(rw_view_text(breaker, "grade")).text);
+	printf("%sOPEN%s since %s, by rule %s (", rw_style_on(RW_BAD, colour),
+	       rw_style_off(RW_BAD, colour), rw_view_time(rw_view_text(breaker, "opened_at")).text,
+	       rw_view_safe(rw_view_text(breaker, "rule")).text);
+	rw_verdict_grade(stdout, breaker);
+	puts("); stays open until it is reset");
 	print_evidence(json_object_get(breaker, "evidence"));
 }
 
@@ -171,6 +267,10 @@ static void print_hosts(const json_t *answer, bool colour)
 	if (rw_view_count(hosts, "unheard") > 0)
 		printf(", %llu of them never heard",
 		       (unsigned long long)rw_view_count(hosts, "unheard"));
+	if (rw_view_count(hosts, "looping") > 0)
+		printf(", %s%llu looping%s", rw_style_on(RW_BAD, colour),
+		       (unsigned long long)rw_view_count(hosts, "looping"),
+		       rw_style_off(RW_BAD, colour));
 	putchar('\n');
 }
 
@@ -188,6 +288,9 @@ static void print_failed(const json_t *answer, bool colour)
 	       rw_view_share(rw_view_real(failed, "limit")).text);
 	printf(" (%llu crashed, %llu offline", (unsigned long long)rw_view_count(failed, "crashed"),
 	       (unsigned long long)rw_view_count(failed, "offline"));
+	if (rw_view_count(failed, "module_failed") > 0)
+		printf(", %llu with a module that does not load",
+		       (unsigned long long)rw_view_count(failed, "module_failed"));
 	if (rw_view_count(failed, "recovered") > 0)
 		printf("; %llu came back", (unsigned long long)rw_view_count(failed, "recovered"));
 	puts(")");
@@ -195,6 +298,24 @@ static void print_failed(const json_t *answer, bool colour)
 	printf("%s of the exposed hosts are heard, at least %s wanted\n",
 	       rw_view_share(rw_view_real(coverage, "ratio")).text,
 	       rw_view_share(rw_view_real(coverage, "minimum")).text);
+}
+
+static void print_figures(const json_t *answer, bool colour)
+{
+	static const struct {
+		const char *label;
+		void (*print)(FILE *to, const json_t *answer);
+	} figures[] = {
+		{"bounds", rw_verdict_bounds},
+		{"control", rw_verdict_control},
+		{"noise", rw_verdict_noise},
+	};
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+		print_label(figures[i].label, colour);
+		figures[i].print(stdout, answer);
+		putchar('\n');
+	}
 }
 
 static bool reports_unknown(const json_t *answer)
@@ -218,6 +339,7 @@ static void print_for_people(const json_t *answer, int status)
 	print_failed(answer, colour);
 	print_bake(answer, colour);
 	print_hosts(answer, colour);
+	print_figures(answer, colour);
 	if (json_array_size(json_object_get(answer, "warnings")) > 0) {
 		print_label("warnings", colour);
 		printf("%s\n", rw_view_words(json_object_get(answer, "warnings")).text);

@@ -4,6 +4,7 @@
 #define RINGWATCH_CTL_VERDICT_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 /*
  * RW_CTL_DONE (proceed), RW_CTL_HOLD, RW_CTL_ABORT; RW_CTL_FAILED for whatever
@@ -11,5 +12,12 @@
  */
 int rw_verdict_status(const json_t *answer, const char *deployment, const char *ring,
 		      const char *question);
+
+/* What the answer's figures say, each in one sentence without an end. */
+void rw_verdict_bounds(FILE *to, const json_t *answer);
+void rw_verdict_control(FILE *to, const json_t *answer);
+void rw_verdict_noise(FILE *to, const json_t *answer);
+/* What the breaker opened on: "limit", or what its evidence is. */
+void rw_verdict_grade(FILE *to, const json_t *breaker);
 
 #endif

@@ -61,6 +61,22 @@ struct rw_view rw_view_share(double ratio)
 	return view;
 }
 
+struct rw_view rw_view_number(uint64_t number)
+{
+	struct rw_view view = {""};
+	char digits[24];
+	int count = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
+	size_t used = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (i > 0 && (count - i) % 3 == 0)
+			view.text[used++] = ',';
+		view.text[used++] = digits[i];
+	}
+	view.text[used] = '\0';
+	return view;
+}
+
 struct rw_view rw_view_seconds(uint64_t seconds)
 {
 	struct rw_view view = {""};

@@ -27,6 +27,8 @@ struct rw_view {
 struct rw_view rw_view_time(const char *rfc3339);
 /* 0.001 → "0.1%", with as many decimals as it takes, at most four. */
 struct rw_view rw_view_share(double ratio);
+/* 19000 → "19,000" */
+struct rw_view rw_view_number(uint64_t number);
 /* "47h 12m" */
 struct rw_view rw_view_seconds(uint64_t seconds);
 /* The strings of an array, "a, b"; escaped. */

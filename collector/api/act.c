@@ -10,24 +10,41 @@
 
 #include "collector/api/internal.h"
 #include "lib/cleanup.h"
+#include "lib/match.h"
 #include "lib/text.h"
 
-enum act { ACT_CREATE, ACT_START, ACT_FINISH, ACT_WITHDRAW, ACT_RESET };
+enum act {
+	ACT_CREATE,
+	ACT_START,
+	ACT_FINISH,
+	ACT_WITHDRAW,
+	ACT_RESET,
+	/* on a host */
+	ACT_RETIRE,
+	ACT_ENROL,
+	ACT_EXCLUDE,
+	ACT_MAINTENANCE,
+};
 
-static const char *const act_names[] = {"deploy_create", "deploy_start", "deploy_finish",
-					"deploy_withdraw", "deploy_reset"};
+static const char *const act_names[] = {"deploy_create",   "deploy_start", "deploy_finish",
+					"deploy_withdraw", "deploy_reset", "host_retire",
+					"host_enrol",      "host_exclude", "host_maintenance"};
 
 struct act_ask {
 	enum act act;
 	struct rw_hub *hub;
 	const char *actor, *deployment, *ring, *reason;
+	const char *host; /* NULL: the act is on a deployment */
 	uint32_t step;
+	uint64_t seconds; /* of maintenance */
 	const struct rw_deployment_row *spec;
 	struct rw_act_result result;
 	bool knows_deployment;
 	uint64_t sequence; /* to wait for; 0: it could not be taken, or was on disk long ago */
 	struct rw_verdict scratch;
 	struct rw_deployment_view view; /* the deployment after the act */
+	struct rw_host_row host_row;    /* or the host */
+	struct rw_host_marks marks;
 };
 
 static struct rw_act_result act_on(struct rw_core *core, const struct act_ask *ask,
@@ -43,9 +60,22 @@ static struct rw_act_result act_on(struct rw_core *core, const struct act_ask *a
 	case ACT_WITHDRAW:
 		return rw_core_deploy_withdraw(core, ask->deployment, ask->reason, now);
 	case ACT_RESET:
+		return rw_core_deploy_reset(core, ask->deployment, ask->ring, now);
+	case ACT_RETIRE:
+		return rw_core_host_retire(core, ask->host, now);
+	case ACT_ENROL:
+		return rw_core_host_enrol(core, ask->host, now);
+	case ACT_EXCLUDE:
+		return rw_core_host_exclude(core, ask->host, now);
+	case ACT_MAINTENANCE:
 		break;
 	}
-	return rw_core_deploy_reset(core, ask->deployment, ask->ring, now);
+	return rw_core_host_maintenance(core, ask->host, ask->seconds * 1000, now);
+}
+
+static const char *match_text(const struct rw_deployment_row *spec)
+{
+	return spec->match[0] == '\0' ? "none" : spec->match;
 }
 
 /* What is worth telling of an act beside whom it was about. */
@@ -56,9 +86,10 @@ static void describe(const struct act_ask *ask, char *detail, size_t size)
 
 	switch (ask->act) {
 	case ACT_CREATE:
-		used = (size_t)snprintf(detail, size,
-					"component=%s version=%s rings=", spec->component,
-					spec->version);
+		used = (size_t)snprintf(
+			detail, size,
+			"component=%s version=%s exposure=%s match=%s rings=", spec->component,
+			spec->version, rw_exposure_mode_name(spec->exposure), match_text(spec));
 		for (uint32_t i = 0; i < spec->ring_count && used < size; i++)
 			used += (size_t)snprintf(detail + used, size - used, "%s%s",
 						 i == 0 ? "" : ",", spec->rings[i]);
@@ -66,9 +97,16 @@ static void describe(const struct act_ask *ask, char *detail, size_t size)
 	case ACT_START:
 		snprintf(detail, size, "step=%u", ask->step);
 		break;
+	case ACT_MAINTENANCE:
+		snprintf(detail, size, "seconds=%llu %s", (unsigned long long)ask->seconds,
+			 ask->reason);
+		break;
 	case ACT_FINISH:
 	case ACT_WITHDRAW:
 	case ACT_RESET:
+	case ACT_RETIRE:
+	case ACT_ENROL:
+	case ACT_EXCLUDE:
 		snprintf(detail, size, "%s", ask->reason == NULL ? "" : ask->reason);
 		break;
 	}
@@ -86,8 +124,11 @@ static uint64_t audit(const struct act_ask *ask, struct rw_now now)
 		.detail = detail,
 	};
 
-	snprintf(subject, sizeof(subject), "deployment=%s%s%s", ask->deployment,
-		 ask->ring == NULL ? "" : " ring=", ask->ring == NULL ? "" : ask->ring);
+	if (ask->host != NULL)
+		snprintf(subject, sizeof(subject), "host=%s", ask->host);
+	else
+		snprintf(subject, sizeof(subject), "deployment=%s%s%s", ask->deployment,
+			 ask->ring == NULL ? "" : " ring=", ask->ring == NULL ? "" : ask->ring);
 	describe(ask, detail, sizeof(detail));
 	return rw_hub_audit(ask->hub, &row);
 }
@@ -100,6 +141,13 @@ static void run_act(struct rw_core *core, struct rw_now now, void *context)
 	/* What was so already is answered when the rows that made it so are on disk. */
 	ask->sequence = ask->result.changed ? audit(ask, now) : ask->result.sequence;
 
+	if (ask->host != NULL) {
+		rw_host_handle host = rw_core_host_find(core, ask->host);
+
+		if (host != RW_NO_HOST && rw_core_host_at(core, host, &ask->host_row))
+			rw_hub_host_marks(ask->hub, host, &ask->marks);
+		return;
+	}
 	int at = rw_core_deployment_find(core, ask->deployment);
 
 	ask->knows_deployment = at >= 0;
@@ -130,7 +178,9 @@ static void fail_act(struct rw_request *request, const struct act_ask *ask)
 		rw_fail(request, 400, "bad_request", "%s", result->message);
 		break;
 	case -ENOENT:
-		if (ask->act == ACT_CREATE) /* it stands in the body, not in the path */
+		if (ask->host != NULL)
+			rw_fail(request, 404, "unknown_host", "no host '%s'", ask->host);
+		else if (ask->act == ACT_CREATE) /* it stands in the body, not in the path */
 			rw_fail(request, 400, "bad_request", "rings: %s", result->message);
 		else
 			rw_fail(request, 404,
@@ -164,6 +214,8 @@ static void act(struct rw_request *request, struct act_ask *ask)
 	if (err != 0)
 		rw_fail(request, 503, "store_failed",
 			"done in memory, but not yet on disk (%s): ask again", strerror(-err));
+	else if (ask->host != NULL)
+		rw_answer(request, 200, rw_render_host(&ask->host_row, &ask->marks));
 	else
 		rw_answer(request, ask->act == ACT_CREATE && ask->result.changed ? 201 : 200,
 			  rw_render_deployment(&ask->view));
@@ -222,14 +274,38 @@ static bool copy_name(struct rw_request *request, const char *field, const json_
 	return true;
 }
 
-static bool must_be(struct rw_request *request, const char *field, const char *expected)
+static bool take_exposure(struct rw_request *request, struct rw_deployment_row *spec)
 {
-	const char *text = json_string_value(json_object_get(request->body, field));
+	const char *text = json_string_value(json_object_get(request->body, "exposure"));
 
-	if (strcmp(text, expected) == 0)
-		return true;
-	rw_fail(request, 400, "bad_request", "%s: this version knows only '%s'", field, expected);
-	return false;
+	if (strcmp(text, "fixed") == 0) {
+		spec->exposure = RW_EXPOSURE_FIXED;
+	} else if (strcmp(text, "reported") == 0) {
+		spec->exposure = RW_EXPOSURE_REPORTED;
+	} else {
+		rw_fail(request, 400, "bad_request", "exposure: expected fixed or reported");
+		return false;
+	}
+	return true;
+}
+
+static bool take_match(struct rw_request *request, struct rw_deployment_row *spec)
+{
+	const json_t *value = json_object_get(request->body, "match");
+	const char *text = json_string_value(value);
+	const char *fault;
+
+	if (spec->exposure == RW_EXPOSURE_FIXED)
+		fault = strcmp(text, "none") == 0 ? NULL : "none with exposure fixed";
+	else
+		fault = rw_match_fault(text);
+	if (fault != NULL) {
+		rw_fail(request, 400, "bad_request", "match: expected %s", fault);
+		return false;
+	}
+	if (spec->exposure == RW_EXPOSURE_REPORTED)
+		memcpy(spec->match, text, json_string_length(value) + 1);
+	return true;
 }
 
 static bool take_rings(struct rw_request *request, struct rw_deployment_row *spec)
@@ -252,13 +328,13 @@ static bool take_rings(struct rw_request *request, struct rw_deployment_row *spe
 
 void rw_post_deployments(struct rw_request *request)
 {
-	struct rw_deployment_row spec = {.exposure = RW_EXPOSURE_FIXED};
+	struct rw_deployment_row spec = {0};
 	const json_t *body = request->body;
 	const char *version;
 
 	if (!copy_name(request, "deployment", json_object_get(body, "deployment"), spec.id) ||
 	    !copy_name(request, "component", json_object_get(body, "component"), spec.component) ||
-	    !must_be(request, "exposure", "fixed") || !must_be(request, "match", "none") ||
+	    !take_exposure(request, &spec) || !take_match(request, &spec) ||
 	    !take_rings(request, &spec))
 		return;
 	version = text_field(request, "version", RW_VERSION_TEXT_MAX);
@@ -317,4 +393,48 @@ void rw_post_withdraw(struct rw_request *request)
 void rw_post_reset(struct rw_request *request)
 {
 	act_with_reason(request, ACT_RESET);
+}
+
+/* ---- on hosts ---------------------------------------------------------------------- */
+
+static void act_on_host(struct rw_request *request, enum act what, uint64_t seconds)
+{
+	const char *reason = text_field(request, "reason", RW_REASON_TEXT_MAX);
+
+	if (reason == NULL)
+		return;
+	rw_autofree struct act_ask *ask = new_act(request, what);
+	if (ask == NULL)
+		return;
+	ask->host = request->args[0];
+	ask->seconds = seconds;
+	ask->reason = reason;
+	act(request, ask);
+}
+
+void rw_post_host_retire(struct rw_request *request)
+{
+	act_on_host(request, ACT_RETIRE, 0);
+}
+
+void rw_post_host_enrol(struct rw_request *request)
+{
+	act_on_host(request, ACT_ENROL, 0);
+}
+
+void rw_post_host_exclude(struct rw_request *request)
+{
+	act_on_host(request, ACT_EXCLUDE, 0);
+}
+
+void rw_post_host_maintenance(struct rw_request *request)
+{
+	json_int_t seconds = json_integer_value(json_object_get(request->body, "seconds"));
+
+	if (seconds < 0 || seconds > RW_MAINTENANCE_MAX_S) {
+		rw_fail(request, 400, "bad_request", "seconds: expected 0 to %d",
+			RW_MAINTENANCE_MAX_S);
+		return;
+	}
+	act_on_host(request, ACT_MAINTENANCE, (uint64_t)seconds);
 }

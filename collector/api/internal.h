@@ -31,6 +31,7 @@ enum {
 	RW_LIST_MAX = 1000,
 	RW_REASON_TEXT_MAX = 200,
 	RW_VERSION_TEXT_MAX = 200,
+	RW_MAINTENANCE_MAX_S = 7 * 24 * 60 * 60,
 	RW_API_READERS = 8,
 	RW_HOST_TRANSITIONS = 50,
 	RW_HOST_TEXT_BYTES = 272,
@@ -137,7 +138,9 @@ struct rw_run_summary {
 	enum rw_rule rule;
 	enum rw_bake_state bake;
 	uint64_t observed_ms, required_ms;
-	uint64_t exposed, at_risk, failed, offline, crashed;
+	uint64_t exposed, at_risk, failed, offline, crashed, module_failed, looping;
+	uint64_t control_failed;
+	bool certified;
 };
 
 struct rw_deployment_view {
@@ -177,6 +180,8 @@ bool rw_take_deployments(struct rw_request *request, bool only_active,
 rw_handler_fn rw_get_verdict, rw_get_rings, rw_get_ring, rw_get_hosts, rw_get_host, rw_get_events,
 	rw_get_event, rw_get_deployments, rw_get_deployment, rw_get_audit, rw_get_gasps;
 rw_handler_fn rw_post_deployments, rw_post_start, rw_post_finish, rw_post_withdraw, rw_post_reset;
+rw_handler_fn rw_post_host_retire, rw_post_host_enrol, rw_post_host_exclude,
+	rw_post_host_maintenance;
 rw_handler_fn rw_get_root, rw_get_healthz, rw_get_readyz, rw_get_metrics;
 
 #endif

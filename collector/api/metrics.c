@@ -68,7 +68,8 @@ static void gauge(FILE *out, const char *name, const char *help, double value)
 
 static void write_rings(FILE *out, const struct metrics_ask *ask)
 {
-	head(out, "ringwatch_ring_hosts", "gauge", "Hosts enrolled in the ring, by presence.");
+	head(out, "ringwatch_ring_hosts", "gauge",
+	     "Hosts of the ring by presence; all but the retired are enrolled.");
 	for (uint32_t i = 0; i < ask->ring_count; i++) {
 		for (int p = 0; p < RW_PRESENCE_COUNT; p++)
 			fprintf(out, "ringwatch_ring_hosts{ring=\"%s\",state=\"%s\"} %" PRIu64 "\n",
@@ -124,6 +125,10 @@ enum run_figure {
 	RUN_FAILED,
 	RUN_OFFLINE,
 	RUN_CRASHED,
+	RUN_MODULE_FAILED,
+	RUN_LOOPING,
+	RUN_CONTROL_FAILED,
+	RUN_CERTIFIED,
 	RUN_OBSERVED,
 	RUN_REQUIRED,
 	RUN_FIGURES
@@ -139,6 +144,13 @@ static const struct {
 	{"ringwatch_failed_hosts", "Hosts at risk that are offline or have crashed: k."},
 	{"ringwatch_failed_offline_hosts", "Hosts at risk that are offline now."},
 	{"ringwatch_failed_crashed_hosts", "Hosts at risk that have crashed since their exposure."},
+	{"ringwatch_module_failed_hosts",
+	 "Hosts at risk on which a module failed to load as it never had there before."},
+	{"ringwatch_looping_hosts", "Hosts at risk that crash again and again: not covered."},
+	{"ringwatch_control_failed_hosts",
+	 "Hosts exposed to nothing that failed since the ring's start or last reset."},
+	{"ringwatch_certified",
+	 "1 when, with 95 %, no more hosts than the limit fail within a bake."},
 	{"ringwatch_bake_observed_seconds", "Observed time of the current step's bake."},
 	{"ringwatch_bake_required_seconds", "Time that the current step must bake."},
 };
@@ -160,6 +172,14 @@ static double run_value(const struct rw_run_summary *run, enum run_figure figure
 		return (double)run->offline;
 	case RUN_CRASHED:
 		return (double)run->crashed;
+	case RUN_MODULE_FAILED:
+		return (double)run->module_failed;
+	case RUN_LOOPING:
+		return (double)run->looping;
+	case RUN_CONTROL_FAILED:
+		return (double)run->control_failed;
+	case RUN_CERTIFIED:
+		return run->certified;
 	case RUN_OBSERVED:
 		return (double)run->observed_ms / 1000.0;
 	case RUN_REQUIRED:

@@ -368,7 +368,7 @@ static bool state_param(struct rw_request *request, int *presence)
 		}
 	}
 	rw_fail(request, 400, "bad_request",
-		"state: expected online, suspect, offline, planned, absent or unknown");
+		"state: expected online, suspect, offline, planned, absent, unknown or retired");
 	return false;
 }
 

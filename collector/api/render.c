@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Copies of the core's and the store's rows as JSON; docs/api.md has the shapes.
- * What later versions compute carries its neutral value: every documented field
- * is always there.
+ * Every documented field is always there.
  */
 #include "collector/api/internal.h"
 
 #include <string.h>
 
-#include "collector/core/statistics.h"
 #include "lib/clock.h"
 #include "proto/bootid.h"
+
+enum { HOUR_MS = 60 * 60 * 1000 };
 
 json_t *rw_json_time(uint64_t wall_ms)
 {
@@ -69,8 +69,9 @@ static json_t *render_breaker(const struct rw_verdict *v)
 						"event", e->event, "kind", e->kind, "signature",
 						e->signature, "at", rw_json_time(e->at_wall_ms)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:o, s:o}", "state", v->breaker_open ? "open" : "closed",
-			 "grade", rw_grade_name(v->grade), "rule", rw_rule_name(v->rule),
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "state",
+			 v->breaker_open ? "open" : "closed", "grade", rw_grade_name(v->grade),
+			 "rule", rw_rule_name(v->rule), "proof", rw_proof_name(v->proof),
 			 "opened_at", rw_json_time(v->opened_wall_ms), "evidence", evidence);
 }
 
@@ -105,19 +106,33 @@ static json_t *render_verdict_hosts(const struct rw_verdict *v)
 
 	json_object_set_new(hosts, "exposed", rw_json_count(v->exposed));
 	json_object_set_new(hosts, "unheard", rw_json_count(v->unheard));
-	json_object_set_new(hosts, "looping", json_integer(0));
+	json_object_set_new(hosts, "looping", rw_json_count(v->looping));
 	return hosts;
 }
 
 static json_t *render_failed(const struct rw_verdict *v)
 {
-	return json_pack("{s:I, s:I, s:f, s:o, s:f, s:f, s:i, s:b, s:I, s:I, s:i, s:I}", "hosts",
+	return json_pack("{s:I, s:I, s:f, s:o, s:f, s:f, s:I, s:b, s:I, s:I, s:I, s:I}", "hosts",
 			 as_int(v->at_risk), "count", as_int(v->failed), "ratio",
 			 ratio(v->failed, v->at_risk), "limit", rw_json_ppm(v->limit_ppm),
-			 "lower95", rw_stat_lower(v->failed, v->at_risk, 0.95), "upper95", 1.0,
-			 "observed_full", 0, "certified", 0, "offline", as_int(v->offline),
-			 "crashed", as_int(v->crashed), "module_failed", 0, "recovered",
-			 as_int(v->recovered));
+			 "lower95", v->lower95, "upper95", v->upper95, "observed_full",
+			 as_int(v->observed_full), "certified", v->certified, "offline",
+			 as_int(v->offline), "crashed", as_int(v->crashed), "module_failed",
+			 as_int(v->module_failed), "recovered", as_int(v->recovered));
+}
+
+static json_t *render_control(const struct rw_verdict *v)
+{
+	return json_pack("{s:I, s:I, s:f, s:f}", "hosts", as_int(v->control_hosts), "failed",
+			 as_int(v->control_failed), "host_hours",
+			 (double)v->control_host_ms / HOUR_MS, "p", v->p);
+}
+
+static json_t *render_noise(const struct rw_verdict *v)
+{
+	return json_pack("{s:f, s:f, s:f}", "expected_natural", v->expected_natural,
+			 "false_trip_probability", v->false_trip, "detection_power",
+			 v->detection_power);
 }
 
 json_t *rw_render_verdict(const struct rw_verdict *v)
@@ -131,10 +146,8 @@ json_t *rw_render_verdict(const struct rw_verdict *v)
 		"breaker", render_breaker(v), "bake", render_bake(v), "hosts",
 		render_verdict_hosts(v), "failed", render_failed(v));
 	json_t *rest = json_pack(
-		"{s:{s:i, s:i, s:f, s:f}, s:{s:f, s:f, s:f}, s:{s:f, s:o}, s:I, s:s, s:o}",
-		"control", "hosts", 0, "failed", 0, "host_hours", 0.0, "p", 1.0, "noise",
-		"expected_natural", 0.0, "false_trip_probability", 0.0, "detection_power",
-		rw_stat_detectable(v->at_risk, 0.95), "coverage", "ratio", coverage, "minimum",
+		"{s:o, s:o, s:{s:f, s:o}, s:I, s:s, s:o}", "control", render_control(v), "noise",
+		render_noise(v), "coverage", "ratio", coverage, "minimum",
 		rw_json_ppm(v->min_coverage_ppm), "max_exposed_hosts", as_int(v->max_exposed_hosts),
 		"last_proved_at", "", "evaluated_at", rw_json_time(v->evaluated_wall_ms));
 
@@ -190,18 +203,22 @@ json_t *rw_render_ring(const struct rw_ring_view *ring, const struct rw_ring_cov
 	for (uint32_t i = 0; i < p->step_count; i++)
 		json_array_append_new(steps, rw_json_ppm(p->step_ppm[i]));
 	return json_pack(
-		"{s:s, s:I, s:I, s:o, s:o, s:{s:o, s:o, s:i, s:o}, s:I, s:o, s:o, s:o, s:o, s:I, "
+		"{s:s, s:I, s:I, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:I, s:o, s:o, s:s, s:o, s:o, "
+		"s:I, "
 		"s:I, s:I, s:I, s:o, s:o}",
 		"ring", p->name, "order", (json_int_t)p->order, "bake_seconds",
 		as_int(p->bake_ms / 1000), "steps", steps, "fleet_share",
 		rw_json_ppm(p->fleet_share_ppm), "limits", "offline",
 		render_limit(&p->limits[RW_RULE_OFFLINE]), "crashed",
-		render_limit(&p->limits[RW_RULE_CRASHED]), "module_failed", -1, "failed",
+		render_limit(&p->limits[RW_RULE_CRASHED]), "module_failed",
+		render_limit(&p->limits[RW_RULE_MODULE_FAILED]), "failed",
 		render_limit(&p->limits[RW_RULE_FAILED]), "least_hosts", (json_int_t)p->least_hosts,
 		"min_coverage", rw_json_ppm(p->min_coverage_ppm), "min_exposed",
-		rw_json_ppm(p->min_exposed_ppm), "crash_kinds", render_crash_kinds(p->crash_kinds),
-		"hosts", render_presence(ring->enrolled, ring->presence), "fleet_hosts",
-		as_int(ring->fleet), "heard_hosts", as_int(coverage->hosts), "safe_start_hosts",
+		rw_json_ppm(p->min_exposed_ppm), "open_on",
+		p->open_on_evidence ? "evidence" : "limit", "crash_kinds",
+		render_crash_kinds(p->crash_kinds), "hosts",
+		render_presence(ring->enrolled, ring->presence), "fleet_hosts", as_int(ring->fleet),
+		"heard_hosts", as_int(coverage->hosts), "safe_start_hosts",
 		as_int(coverage->safe_start), "memory_spool_hosts", as_int(coverage->memory_spool),
 		"coverage", render_ring_coverage(coverage), "deployments", deployments);
 }
@@ -213,13 +230,15 @@ json_t *rw_render_host(const struct rw_host_row *host, const struct rw_host_mark
 	const char *spool = marks->memory_spool ? "memory" : marks->known ? "disk" : "unknown";
 
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:s, s:b, s:{s:s, s:s}}", "host",
-		host->id, "ring", host->ring, "state", rw_presence_name(host->presence), "since",
-		rw_json_time(host->since_wall_ms), "last_heard", rw_json_time(host->heard_wall_ms),
-		"back_by", rw_json_time(host->back_by_wall_ms), "boot_id",
-		rw_boot_id_format(host->boot_id, boot_id), "boot_order", as_int(host->boot_order),
-		"goodbye", away ? rw_core_goodbye_name(host->goodbye) : "", "safe_start",
-		marks->safe_start, "spool", "state", spool, "reason", marks->spool_reason);
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:s, s:b, s:b, s:b, s:{s:s, s:s}}",
+		"host", host->id, "ring", host->ring, "state", rw_presence_name(host->presence),
+		"since", rw_json_time(host->since_wall_ms), "last_heard",
+		rw_json_time(host->heard_wall_ms), "back_by", rw_json_time(host->back_by_wall_ms),
+		"boot_id", rw_boot_id_format(host->boot_id, boot_id), "boot_order",
+		as_int(host->boot_order), "goodbye",
+		away ? rw_core_goodbye_name(host->goodbye) : "", "excluded", host->excluded,
+		"unregistered", host->unregistered, "safe_start", marks->safe_start, "spool",
+		"state", spool, "reason", marks->spool_reason);
 }
 
 static json_t *render_run(const struct rw_run_summary *run)
@@ -245,8 +264,10 @@ json_t *rw_render_deployment(const struct rw_deployment_view *view)
 		json_array_append_new(rings, render_run(&view->runs[i]));
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o}", "deployment",
 			 row->id, "component", row->component, "version", row->version, "exposure",
-			 "fixed", "match", "none", "state", rw_deployment_state_name(row->state),
-			 "created_at", rw_json_time(row->created_wall_ms), "ended_at",
+			 rw_exposure_mode_name(row->exposure), "match",
+			 row->match[0] == '\0' ? "none" : row->match, "state",
+			 rw_deployment_state_name(row->state), "created_at",
+			 rw_json_time(row->created_wall_ms), "ended_at",
 			 rw_json_time(row->ended_wall_ms), "reason", row->reason, "rings", rings);
 }
 
@@ -326,6 +347,10 @@ bool rw_view_deployment(const struct rw_core *core, uint32_t index, struct rw_no
 			.failed = scratch->failed,
 			.offline = scratch->offline,
 			.crashed = scratch->crashed,
+			.module_failed = scratch->module_failed,
+			.looping = scratch->looping,
+			.control_failed = scratch->control_failed,
+			.certified = scratch->certified,
 		};
 		memcpy(run->ring, out->row.rings[i], sizeof(run->ring));
 		memcpy(run->reasons, scratch->reasons, sizeof(run->reasons));

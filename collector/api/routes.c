@@ -26,5 +26,10 @@ const struct rw_route rw_routes[] = {
 	{"POST", "/v1/deployments/:/withdraw", RW_ROLE_OPERATOR, rw_post_withdraw, "", "reason=s"},
 	{"POST", "/v1/deployments/:/rings/:/reset", RW_ROLE_OPERATOR, rw_post_reset, "",
 	 "reason=s"},
+	{"POST", "/v1/hosts/:/retire", RW_ROLE_OPERATOR, rw_post_host_retire, "", "reason=s"},
+	{"POST", "/v1/hosts/:/enrol", RW_ROLE_OPERATOR, rw_post_host_enrol, "", "reason=s"},
+	{"POST", "/v1/hosts/:/exclude", RW_ROLE_OPERATOR, rw_post_host_exclude, "", "reason=s"},
+	{"POST", "/v1/hosts/:/maintenance", RW_ROLE_OPERATOR, rw_post_host_maintenance, "",
+	 "seconds=i reason=s"},
 };
 const size_t rw_route_count = sizeof(rw_routes) / sizeof(rw_routes[0]);

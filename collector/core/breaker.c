@@ -168,8 +168,8 @@ static enum rw_rule proved_rule(const struct rw_core *core, const struct rw_run 
 
 /* ---- opening ------------------------------------------------------------------------ */
 
-static void open(struct rw_core *core, struct rw_run *run, enum rw_rule rule, enum rw_proof proof,
-		 struct rw_now now)
+static void open_breaker(struct rw_core *core, struct rw_run *run, enum rw_rule rule,
+			 enum rw_proof proof, struct rw_now now)
 {
 	bool was_open = run->breaker_open;
 
@@ -202,16 +202,17 @@ void rw_breaker_judge(struct rw_core *core, struct rw_run *run, struct rw_now no
 	enum rw_rule proved = proved_rule(core, run, hidden || !rw_silence_is_evidence(core));
 
 	if (proved != RW_RULE_NONE)
-		open(core, run, crossed == RW_RULE_NONE ? proved : crossed, RW_PROOF_SHARE, now);
+		open_breaker(core, run, crossed == RW_RULE_NONE ? proved : crossed, RW_PROOF_SHARE,
+			     now);
 	else if (crossed != RW_RULE_NONE && !run->breaker_open)
-		open(core, run, crossed, RW_PROOF_NONE, now);
+		open_breaker(core, run, crossed, RW_PROOF_NONE, now);
 }
 
 void rw_breaker_prove(struct rw_core *core, struct rw_run *run, enum rw_proof proof,
 		      struct rw_now now)
 {
 	if (is_active(run) && run->step > 0 && run->grade != RW_GRADE_EVIDENCE)
-		open(core, run, RW_RULE_CRASHED, proof, now);
+		open_breaker(core, run, RW_RULE_CRASHED, proof, now);
 }
 
 void rw_breaker_judge_all(struct rw_core *core, struct rw_now now)

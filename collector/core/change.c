@@ -396,7 +396,7 @@ static int restore_host(struct rw_core *core, const struct rw_host_row *row, str
 	memcpy(host->boot_id, row->boot_id, sizeof(host->boot_id));
 	host->boot_order = row->boot_order;
 	host->clock_known = false;
-	host->goodbye = (uint8_t)row->goodbye;
+	host->goodbye = (unsigned)row->goodbye & 15u;
 	if (row->presence == RW_PLANNED)
 		host->mark_obs_ms = core->obs_ms + planned_left_ms(&core->policy.timing, row, now);
 	else

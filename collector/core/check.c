@@ -90,24 +90,53 @@ static uint64_t count_lost(const struct rw_core *core)
 	return core->lost.tail == before ? count : UINT64_MAX;
 }
 
-/* Of that presence, in the list beside its own. */
-static uint64_t count_beside(const struct rw_core *core, enum rw_presence presence)
+/* Each host is looked at again before it is due. */
+static const char *check_wheel(const struct rw_core *core, enum rw_presence presence)
 {
-	if (presence == RW_SUSPECT)
-		return count_gasping(core);
-	return presence == RW_OFFLINE ? count_lost(core) : 0;
+	const struct rw_wheel *wheel = presence == RW_ONLINE    ? &core->late
+				       : presence == RW_SUSPECT ? &core->gone
+								: &core->away;
+	uint64_t after_ms = presence == RW_ONLINE    ? core->policy.timing.suspect_after_ms
+			    : presence == RW_SUSPECT ? core->policy.timing.offline_after_ms
+						     : 0;
+	uint64_t count = 0, gasping = presence == RW_SUSPECT ? count_gasping(core) : 0;
+
+	if (gasping == UINT64_MAX)
+		return "the list of gasping hosts is broken";
+	for (uint64_t ahead = 0; ahead < RW_WHEEL_SLOTS; ahead++) {
+		uint64_t tick = wheel->cursor + ahead;
+		uint8_t slot = (uint8_t)(tick % RW_WHEEL_SLOTS);
+		rw_host_handle before = RW_NO_HOST;
+
+		for (rw_host_handle at = wheel->slots[slot].head; at != RW_NO_HOST;) {
+			const struct rw_host *host = rw_table_at(&core->table, at);
+
+			if (host == NULL || host->presence != presence || host->prev != before ||
+			    host->gasping || host->slot != slot || ++count > core->table.count)
+				return "a slot of a wheel is broken";
+			if (ahead > 0 && tick > (host->mark_obs_ms + after_ms) / RW_CORE_TICK_MS)
+				return "a host is due before its slot comes";
+			before = at;
+			at = host->next;
+		}
+		if (wheel->slots[slot].tail != before)
+			return "a slot of a wheel has another end";
+	}
+	if (count + gasping != presence_total(core, presence))
+		return "a wheel does not hold all hosts of its presence";
+	return NULL;
 }
 
 static const char *check_list(const struct rw_core *core, enum rw_presence presence)
 {
-	bool is_ordered = presence == RW_ONLINE || presence == RW_SUSPECT || presence == RW_UNKNOWN;
+	bool is_ordered = presence == RW_UNKNOWN;
 	rw_host_handle before = RW_NO_HOST;
 	uint64_t mark = 0;
-	uint64_t beside = count_beside(core, presence);
+	uint64_t beside = presence == RW_OFFLINE ? count_lost(core) : 0;
 	uint64_t count = 0;
 
 	if (beside == UINT64_MAX)
-		return "the list of gasping or of lost hosts is broken";
+		return "the list of lost hosts is broken";
 	for (rw_host_handle at = core->lists[presence].head; at != RW_NO_HOST;) {
 		const struct rw_host *host = rw_table_at(&core->table, at);
 
@@ -115,7 +144,7 @@ static const char *check_list(const struct rw_core *core, enum rw_presence prese
 		    host->gasping || host->lost)
 			return "a list of a presence is broken";
 		if (is_ordered && (host->mark_obs_ms < mark || host->mark_obs_ms > core->obs_ms))
-			return "a list is not in the order of last hearing";
+			return "the list of unknown hosts is not in the order of time";
 		mark = host->mark_obs_ms;
 		before = at;
 		at = host->next;
@@ -125,23 +154,6 @@ static const char *check_list(const struct rw_core *core, enum rw_presence prese
 	if (core->lists[presence].tail != before ||
 	    count + beside != presence_total(core, presence))
 		return "a list does not hold all hosts of its presence";
-	return NULL;
-}
-
-static const char *check_heap(const struct rw_core *core)
-{
-	if (core->heap_count != presence_total(core, RW_PLANNED))
-		return "the heap does not hold all planned hosts";
-	for (uint32_t i = 0; i < core->heap_count; i++) {
-		const struct rw_host *host = rw_table_at(&core->table, core->heap[i]);
-		const struct rw_host *above =
-			rw_table_at(&core->table, core->heap[i == 0 ? 0 : (i - 1) / 2]);
-
-		if (host->presence != RW_PLANNED || host->prev != i)
-			return "the heap holds a host that is not planned there";
-		if (above->mark_obs_ms > host->mark_obs_ms)
-			return "the heap is not in order";
-	}
 	return NULL;
 }
 
@@ -229,11 +241,11 @@ const char *rw_core_check(const struct rw_core *core)
 	const char *fault = check_rings(core);
 
 	for (int presence = 0; fault == NULL && presence < RW_PRESENCE_COUNT; presence++) {
-		if (presence != RW_PLANNED)
+		if (presence == RW_ONLINE || presence == RW_SUSPECT || presence == RW_PLANNED)
+			fault = check_wheel(core, (enum rw_presence)presence);
+		else
 			fault = check_list(core, (enum rw_presence)presence);
 	}
-	if (fault == NULL)
-		fault = check_heap(core);
 	if (fault == NULL)
 		fault = check_loops(core);
 	if (fault == NULL)

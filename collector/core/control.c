@@ -158,6 +158,7 @@ void rw_control_tick(struct rw_core *core, struct rw_now now)
 				continue;
 			run->exposed_host_ms += run->counts.covered * span_ms;
 			run->control_host_ms += control->watched * span_ms;
+			rw_verdict_prepare(run);
 		}
 	}
 	if (control->to_tell || core->obs_ms - control->told_obs_ms >= RW_HOUR_MS)

@@ -125,7 +125,6 @@ void rw_core_free(struct rw_core *core)
 		rw_deployment_free(core->deployments[i]);
 	rw_table_release(&core->table);
 	rw_history_free(core);
-	free(core->heap);
 	free(core);
 }
 

@@ -230,7 +230,7 @@ void rw_core_goodbye(struct rw_core *core, rw_host_handle handle, enum rw_goodby
 
 	uint64_t excused = excused_ms(&core->policy.timing, kind, back_in_ms);
 
-	host->goodbye = (uint8_t)kind;
+	host->goodbye = (unsigned)kind & 15u;
 	host->heard_wall_ms = now.wall_ms;
 	host->mark_obs_ms = core->obs_ms + excused;
 	rw_presence_enter(core, handle, RW_PLANNED, now);

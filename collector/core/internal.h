@@ -24,6 +24,7 @@ enum {
 	RW_HOST_CHUNK = 1024,
 	RW_EXPOSURE_CHUNK = 64,
 	RW_RESYNC_PER_TICK = 4096, /* rows told again in one tick after the sink refused one */
+	RW_WHEEL_SLOTS = 256,      /* fits rw_host.slot */
 	RW_NAME_CHUNK = 64 << 10,
 	RW_TROUBLE_CHUNK = 256,
 	RW_NEWCOMER_SLOTS = 12, /* of RW_NEWCOMER_SLOT_MS each: an hour */
@@ -59,26 +60,19 @@ struct rw_exposure {
 	bool full : 1;         /* observed for a whole bake */
 };
 
+/* 96 bytes; what a heartbeat reads and writes are the first 32, in one line of cache. */
 struct rw_host {
-	const char *id;
-	uint8_t boot_id[16];
-	uint64_t boot_order;
-	uint64_t clock_offset; /* its boot clock minus ours, modulo 2^64; when clock_known */
 	/* ONLINE, SUSPECT: last heard; PLANNED: overdue from then on; UNKNOWN, and OFFLINE
 	 * and lost: since */
 	uint64_t mark_obs_ms;
-	uint64_t since_wall_ms;
 	uint64_t heard_wall_ms;
-	struct rw_exposure *exposures; /* of active deployments, one each */
-	uint32_t next;                 /* in its list, RW_NO_HOST at the end */
-	uint32_t prev;                 /* PLANNED: position in the heap */
-	uint32_t blind_kinds;          /* bits of what it cannot see, see core.h */
-	uint32_t trouble;              /* its number, from 1; 0: it has been through nothing */
-	uint16_t exposure_count;
+	uint64_t clock_offset;  /* its boot clock minus ours, modulo 2^64; when clock_known */
 	uint16_t unheard_count; /* exposures that wait for its first byte */
+	uint16_t exposure_count;
 	uint8_t ring;
-	uint8_t presence;
-	uint8_t goodbye;
+	uint8_t presence : 4;
+	uint8_t goodbye : 4;
+	uint8_t slot; /* ONLINE, SUSPECT, PLANNED: in the wheel of that */
 	bool clock_known : 1;
 	bool gasping : 1; /* SUSPECT, and in the list of these */
 	bool lost : 1;    /* OFFLINE, and so lately that it counts as silent; in that list */
@@ -87,7 +81,18 @@ struct rw_host {
 	bool unregistered : 1;
 	bool duplicate : 1;
 	bool looping : 1;
+
+	const char *id;
+	uint8_t boot_id[16];
+	uint64_t boot_order;
+	uint64_t since_wall_ms;
+	struct rw_exposure *exposures; /* of active deployments, one each */
+	uint32_t next;                 /* in its list, RW_NO_HOST at the end */
+	uint32_t prev;
+	uint32_t blind_kinds; /* bits of what it cannot see, see core.h */
+	uint32_t trouble;     /* its number, from 1; 0: it has been through nothing */
 };
+_Static_assert(sizeof(struct rw_host) == 96, "a million of them are counted in bytes");
 
 /* What a host has been through: see history.c. */
 struct rw_trouble {
@@ -146,6 +151,12 @@ struct rw_signature {
 	struct rw_signature_row row;
 };
 
+/* Bounds that were found, and of what: finding them costs more than all else in a verdict. */
+struct rw_bounds {
+	uint64_t failed, at_risk, full_failed, full;
+	double lower95, upper95;
+};
+
 /* A deployment in one ring. */
 struct rw_run {
 	struct rw_deployment *deployment;
@@ -175,6 +186,7 @@ struct rw_run {
 	uint64_t opened_at_risk;
 	uint64_t sequence; /* of the last row that a `proceed` rests on */
 	struct rw_counts counts;
+	struct rw_bounds bounds;     /* as of the last tick */
 	struct rw_exposure **chunks; /* RW_EXPOSURE_CHUNK each */
 	uint32_t chunk_count;
 	uint32_t exposure_count;
@@ -229,6 +241,15 @@ struct rw_host_list {
 	uint32_t tail;
 };
 
+/*
+ * Hosts by when they may be due, lazily: hearing one does not move it, and it is put
+ * where it belongs when its slot comes. A slot is a tick of the observing clock.
+ */
+struct rw_wheel {
+	uint64_t cursor; /* the tick that was looked at last, and will be once more */
+	struct rw_host_list slots[RW_WHEEL_SLOTS];
+};
+
 /* A node of the index by name: see table.c. */
 struct rw_fork {
 	uint32_t child[2];
@@ -275,12 +296,12 @@ struct rw_core {
 	const char *sick; /* the observing clock stands for this; NULL: it runs */
 
 	struct rw_table table;
-	struct rw_host_list lists[RW_PRESENCE_COUNT]; /* PLANNED: unused; SUSPECT: not gasping */
-	struct rw_host_list gasping;                  /* the next deadline first */
-	struct rw_host_list lost;                     /* OFFLINE, the longest first */
-	uint32_t *heap;                               /* PLANNED, the next overdue first */
-	uint32_t heap_count;
-	uint32_t heap_room;
+	struct rw_host_list lists[RW_PRESENCE_COUNT]; /* unused of those in wheels */
+	struct rw_wheel late;                         /* ONLINE, by suspect_after */
+	struct rw_wheel away;                         /* PLANNED */
+	struct rw_wheel gone;        /* SUSPECT and not gasping, by offline_after */
+	struct rw_host_list gasping; /* the next deadline first */
+	struct rw_host_list lost;    /* OFFLINE, the longest first */
 	struct rw_ring rings[RW_CORE_RINGS_MAX];
 	uint64_t enrolled;
 	uint64_t newcomer_slot; /* obs_ms / RW_NEWCOMER_SLOT_MS of the last one counted */
@@ -528,6 +549,11 @@ enum rw_bake_state rw_bake_state(const struct rw_core *core, const struct rw_run
 /* Sets the clock going or not, from this moment. */
 void rw_bake_begin(const struct rw_core *core, struct rw_run *run, struct rw_now now);
 void rw_bake_tick(struct rw_core *core, bool hidden, struct rw_now now);
+
+/* ---- verdict.c ------------------------------------------------------------------------ */
+
+/* The bounds of what the counts are now. */
+void rw_verdict_prepare(struct rw_run *run);
 
 /* ---- deploy.c ------------------------------------------------------------------------- */
 

@@ -18,14 +18,13 @@
  * In maintenance what would be offline is planned until maintenance is over. Nobody is
  * let go offline while silence.c says to wait.
  *
- * The timeouts of online and suspect are the same for all hosts, so a list in
- * the order of last hearing is also in the order of deadlines: a heartbeat
- * moves its host to the tail, and a tick looks at heads. Gasping hosts all have
- * the same time from their gasp on, and so a list of their own. Planned hosts
- * have deadlines of their own and stand in a heap.
+ * Online, suspect and planned hosts stand in wheels (struct rw_wheel): a heartbeat writes
+ * the time into its host and nothing else, and each host is looked at once a timeout, to be
+ * found late or put further on. Gasping hosts all have the same time from their gasp on,
+ * and so a list in the order of that.
  *
- * Cost: a heartbeat O(1); a tick O(hosts that gasp or whose deadline has come),
- * times the logarithm of the planned hosts for those.
+ * Cost: a heartbeat O(1), in one host's record; a tick O(hosts that gasp, or that were
+ * heard one timeout ago).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,6 +37,11 @@ void rw_presence_init(struct rw_core *core)
 		core->lists[presence] = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
 	core->gasping = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
 	core->lost = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
+	for (int slot = 0; slot < RW_WHEEL_SLOTS; slot++) {
+		core->late.slots[slot] = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
+		core->gone.slots[slot] = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
+		core->away.slots[slot] = (struct rw_host_list){RW_NO_HOST, RW_NO_HOST};
+	}
 }
 
 /* ---- lists -------------------------------------------------------------------- */
@@ -69,92 +73,86 @@ static void list_remove(struct rw_core *core, struct rw_host_list *list, rw_host
 		rw_table_at(&core->table, host->next)->prev = host->prev;
 }
 
-/* ---- the heap of planned hosts ------------------------------------------------------ */
+/* ---- the wheels --------------------------------------------------------------------- */
 
-static uint64_t due_obs_ms(const struct rw_core *core, uint32_t position)
+/* NULL: a host of that presence stands in a list. */
+static struct rw_wheel *wheel_of(struct rw_core *core, const struct rw_host *host)
 {
-	return rw_table_at(&core->table, core->heap[position])->mark_obs_ms;
+	if (host->presence == RW_ONLINE)
+		return &core->late;
+	if (host->presence == RW_PLANNED)
+		return &core->away;
+	return host->presence == RW_SUSPECT && !host->gasping ? &core->gone : NULL;
 }
 
-static void heap_place(struct rw_core *core, uint32_t position, rw_host_handle handle)
+/* When its silence is too long for what it is: online, planned, or suspect. */
+static uint64_t silence_due_obs_ms(const struct rw_core *core, const struct rw_host *host)
 {
-	core->heap[position] = handle;
-	rw_table_at(&core->table, handle)->prev = position;
+	const struct rw_timing *timing = &core->policy.timing;
+
+	if (host->presence == RW_PLANNED)
+		return host->mark_obs_ms;
+	return host->mark_obs_ms +
+	       (host->presence == RW_ONLINE ? timing->suspect_after_ms : timing->offline_after_ms);
 }
 
-static void heap_swap(struct rw_core *core, uint32_t a, uint32_t b)
+static uint8_t slot_for(const struct rw_wheel *wheel, uint64_t due_obs_ms)
 {
-	rw_host_handle handle = core->heap[a];
+	uint64_t tick = due_obs_ms / RW_CORE_TICK_MS;
 
-	heap_place(core, a, core->heap[b]);
-	heap_place(core, b, handle);
+	if (tick < wheel->cursor)
+		tick = wheel->cursor;
+	if (tick > wheel->cursor + RW_WHEEL_SLOTS - 1)
+		tick = wheel->cursor + RW_WHEEL_SLOTS - 1;
+	return (uint8_t)(tick % RW_WHEEL_SLOTS);
 }
 
-static void heap_rise(struct rw_core *core, uint32_t at)
+static void turn_slot(struct rw_core *core, struct rw_wheel *wheel, uint8_t slot,
+		      void (*due)(struct rw_core *, rw_host_handle, struct rw_now),
+		      struct rw_now now)
 {
-	while (at > 0 && due_obs_ms(core, at) < due_obs_ms(core, (at - 1) / 2)) {
-		heap_swap(core, at, (at - 1) / 2);
-		at = (at - 1) / 2;
-	}
-}
+	rw_host_handle next;
 
-static void heap_sink(struct rw_core *core, uint32_t at)
-{
-	for (;;) {
-		uint32_t least = at;
+	for (rw_host_handle at = wheel->slots[slot].head; at != RW_NO_HOST; at = next) {
+		struct rw_host *host = rw_table_at(&core->table, at);
+		uint64_t due_obs_ms = silence_due_obs_ms(core, host);
 
-		for (uint32_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
-			if (child < core->heap_count &&
-			    due_obs_ms(core, child) < due_obs_ms(core, least))
-				least = child;
+		next = host->next;
+		if (due_obs_ms <= core->obs_ms) {
+			due(core, at, now);
+			continue;
 		}
-		if (least == at)
-			return;
-		heap_swap(core, at, least);
-		at = least;
+		uint8_t to = slot_for(wheel, due_obs_ms);
+		if (to == slot)
+			continue;
+		list_remove(core, &wheel->slots[slot], at);
+		host->slot = to;
+		list_append(core, &wheel->slots[to], at);
 	}
 }
 
-static void heap_add(struct rw_core *core, rw_host_handle handle)
+/* `due` is called for each host that has been silent for too long, and takes it out. */
+static void turn(struct rw_core *core, struct rw_wheel *wheel,
+		 void (*due)(struct rw_core *, rw_host_handle, struct rw_now), struct rw_now now)
 {
-	heap_place(core, core->heap_count, handle);
-	core->heap_count++;
-	heap_rise(core, core->heap_count - 1);
-}
+	uint64_t last = core->obs_ms / RW_CORE_TICK_MS;
 
-static void heap_remove(struct rw_core *core, rw_host_handle handle)
-{
-	uint32_t at = rw_table_at(&core->table, handle)->prev;
-
-	core->heap_count--;
-	if (at == core->heap_count)
-		return;
-	heap_place(core, at, core->heap[core->heap_count]);
-	heap_rise(core, at);
-	heap_sink(core, at);
-}
-
-/* Room for every host, so that a goodbye never allocates. */
-static int heap_reserve(struct rw_core *core, uint32_t hosts)
-{
-	if (hosts <= core->heap_room)
-		return 0;
-
-	uint32_t room = core->heap_room == 0 ? 64 : core->heap_room * 2;
-	uint32_t *heap = realloc(core->heap, room * sizeof(*heap));
-
-	if (heap == NULL)
-		return -ENOMEM;
-	core->heap = heap;
-	core->heap_room = room;
-	return 0;
+	/* It may not have been turned for longer than it is wide. */
+	if (wheel->cursor + RW_WHEEL_SLOTS - 1 < last)
+		wheel->cursor = last - (RW_WHEEL_SLOTS - 1);
+	for (; wheel->cursor < last; wheel->cursor++)
+		turn_slot(core, wheel, (uint8_t)(wheel->cursor % RW_WHEEL_SLOTS), due, now);
+	turn_slot(core, wheel, (uint8_t)(last % RW_WHEEL_SLOTS), due, now);
 }
 
 /* ---- transitions ------------------------------------------------------------------ */
 
-/* Of any presence but PLANNED. */
 static struct rw_host_list *list_of(struct rw_core *core, const struct rw_host *host)
 {
+	struct rw_wheel *wheel = wheel_of(core, host);
+
+	if (wheel != NULL)
+		return &wheel->slots[host->slot];
 	if (host->gasping)
 		return &core->gasping;
 	return host->lost ? &core->lost : &core->lists[host->presence];
@@ -200,27 +198,22 @@ void rw_presence_count(struct rw_core *core, struct rw_host *host)
 
 static void leave(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
 {
-	if (host->presence == RW_PLANNED)
-		heap_remove(core, handle);
-	else
-		list_remove(core, list_of(core, host), handle);
+	list_remove(core, list_of(core, host), handle);
 	rw_presence_uncount(core, host);
 }
 
 static void join(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
 {
-	if (host->presence == RW_PLANNED)
-		heap_add(core, handle);
-	else
-		list_append(core, list_of(core, host), handle);
+	const struct rw_wheel *wheel = wheel_of(core, host);
+
+	if (wheel != NULL)
+		host->slot = slot_for(wheel, silence_due_obs_ms(core, host));
+	list_append(core, list_of(core, host), handle);
 	rw_presence_count(core, host);
 }
 
 int rw_presence_enrol(struct rw_core *core, const char *id, uint32_t ring, rw_host_handle *out)
 {
-	if (heap_reserve(core, core->table.count + 1) != 0)
-		return -ENOMEM;
-
 	int status = rw_table_add(&core->table, id, out);
 
 	if (status != 0)
@@ -295,7 +288,7 @@ static void enter(struct rw_core *core, rw_host_handle handle, enum rw_presence 
 
 	rw_exposure_uncount_all(host);
 	leave(core, host, handle);
-	host->presence = (uint8_t)to;
+	host->presence = (unsigned)to & 15u;
 	host->gasping = place == PLACE_GASPING;
 	host->lost = place == PLACE_LOST;
 	join(core, host, handle);
@@ -321,15 +314,10 @@ bool rw_presence_hear(struct rw_core *core, rw_host_handle handle, struct rw_now
 
 	host->heard_wall_ms = now.wall_ms;
 	host->mark_obs_ms = core->obs_ms;
-	if (host->presence != RW_ONLINE) {
-		rw_presence_enter(core, handle, RW_ONLINE, now);
-		return true;
-	}
-	if (core->lists[RW_ONLINE].tail != handle) {
-		list_remove(core, &core->lists[RW_ONLINE], handle);
-		list_append(core, &core->lists[RW_ONLINE], handle);
-	}
-	return false;
+	if (host->presence == RW_ONLINE)
+		return false;
+	rw_presence_enter(core, handle, RW_ONLINE, now);
+	return true;
 }
 
 /* ---- deadlines ---------------------------------------------------------------------- */
@@ -390,18 +378,6 @@ static void tick_lost(struct rw_core *core)
 	}
 }
 
-/* The head of a list when it was last heard `after_ms` ago or longer. */
-static rw_host_handle late_head(const struct rw_core *core, enum rw_presence presence,
-				uint64_t after_ms)
-{
-	rw_host_handle head = core->lists[presence].head;
-
-	if (head == RW_NO_HOST ||
-	    core->obs_ms - rw_table_at(&core->table, head)->mark_obs_ms < after_ms)
-		return RW_NO_HOST;
-	return head;
-}
-
 /* ---- last gasps ----------------------------------------------------------------------- */
 
 /* Sends the next probe if its time has come. */
@@ -421,7 +397,7 @@ static void probe_gasping(struct rw_core *core, struct rw_trouble *trouble)
 /* From the list of the late to that of the gasping; its presence is the same. */
 static void hurry(struct rw_core *core, struct rw_host *host, rw_host_handle handle)
 {
-	list_remove(core, &core->lists[RW_SUSPECT], handle);
+	list_remove(core, list_of(core, host), handle);
 	host->gasping = true;
 	list_append(core, &core->gasping, handle);
 }
@@ -472,16 +448,12 @@ static void tick_gasping(struct rw_core *core, struct rw_now now)
 	}
 }
 
-static void tick_planned(struct rw_core *core, struct rw_now now)
+static void overdue(struct rw_core *core, rw_host_handle handle, struct rw_now now)
 {
-	while (core->heap_count > 0 && due_obs_ms(core, 0) <= core->obs_ms) {
-		rw_host_handle handle = core->heap[0];
-
-		if (rw_table_at(&core->table, handle)->goodbye == RW_BYE_POWER_OFF)
-			change(core, handle, RW_ABSENT, now);
-		else
-			go_offline(core, handle, now);
-	}
+	if (rw_table_at(&core->table, handle)->goodbye == RW_BYE_POWER_OFF)
+		change(core, handle, RW_ABSENT, now);
+	else
+		go_offline(core, handle, now);
 }
 
 /* ---- retirement ------------------------------------------------------------------------ */
@@ -540,33 +512,38 @@ static void tick_age(struct rw_core *core, struct rw_now now)
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
+static void suspect(struct rw_core *core, rw_host_handle handle, struct rw_now now)
+{
+	change(core, handle, RW_SUSPECT, now);
+	if (core->sink.probe != NULL)
+		core->sink.probe(core->sink.context, handle);
+}
+
 void rw_presence_tick_late(struct rw_core *core, struct rw_now now)
+{
+	turn(core, &core->late, suspect, now);
+}
+
+/* Unknown since the restart, or since it was enrolled anew: in the order of that. */
+static void tick_unknown(struct rw_core *core, struct rw_now now)
 {
 	rw_host_handle handle;
 
-	while ((handle = late_head(core, RW_ONLINE, core->policy.timing.suspect_after_ms)) !=
-	       RW_NO_HOST) {
-		change(core, handle, RW_SUSPECT, now);
-		if (core->sink.probe != NULL)
-			core->sink.probe(core->sink.context, handle);
-	}
+	while ((handle = core->lists[RW_UNKNOWN].head) != RW_NO_HOST &&
+	       core->obs_ms - rw_table_at(&core->table, handle)->mark_obs_ms >=
+		       core->policy.timing.offline_after_ms)
+		go_offline(core, handle, now);
 }
 
 void rw_presence_tick_due(struct rw_core *core, struct rw_now now)
 {
-	uint64_t offline_after_ms = core->policy.timing.offline_after_ms;
-	rw_host_handle handle;
-
 	tick_gasping(core, now);
 	turn_newcomer_slots(core);
 	tick_lost(core);
 	tick_age(core, now);
 	if (rw_silence_waits(core))
 		return;
-	while ((handle = late_head(core, RW_SUSPECT, offline_after_ms)) != RW_NO_HOST)
-		go_offline(core, handle, now);
-	tick_planned(core, now);
-	/* Unknown since the restart, or since it was enrolled anew. */
-	while ((handle = late_head(core, RW_UNKNOWN, offline_after_ms)) != RW_NO_HOST)
-		go_offline(core, handle, now);
+	turn(core, &core->gone, go_offline, now);
+	turn(core, &core->away, overdue, now);
+	tick_unknown(core, now);
 }

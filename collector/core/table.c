@@ -20,6 +20,7 @@
 /* A child that is a leaf carries the handle and this bit. */
 #define LEAF UINT32_C(0x80000000)
 #define NOTHING UINT32_MAX
+enum { CACHE_LINE = 64 };
 
 void rw_table_init(struct rw_table *table, uint32_t hosts_max)
 {
@@ -90,9 +91,11 @@ static int grow_chunks(struct rw_table *table)
 	if (chunks == NULL)
 		return -ENOMEM;
 	table->chunks = chunks;
-	chunks[table->chunk_count] = calloc(RW_HOST_CHUNK, sizeof(**chunks));
+	chunks[table->chunk_count] =
+		aligned_alloc(CACHE_LINE, RW_HOST_CHUNK * sizeof(struct rw_host));
 	if (chunks[table->chunk_count] == NULL)
 		return -ENOMEM;
+	memset(chunks[table->chunk_count], 0, RW_HOST_CHUNK * sizeof(struct rw_host));
 	table->chunk_count++;
 	return 0;
 }

@@ -114,14 +114,38 @@ static void fill_noise(const struct rw_core *core, uint32_t ring, struct rw_verd
 		    RW_WARNING_LIMIT_BELOW_NOISE);
 }
 
-/* Bisections, which cost more than all the rest: only where something failed. */
-static void fill_bounds(const struct rw_run *run, struct rw_verdict *out)
+static struct rw_bounds bounds_now(const struct rw_run *run)
 {
 	const struct rw_counts *counts = &run->counts;
+	struct rw_bounds now = {
+		.failed = counts->all.by[RW_RULE_FAILED],
+		.at_risk = counts->all.at_risk,
+		.full_failed = counts->full_failed,
+		.full = counts->full,
+	};
+	const struct rw_bounds *known = &run->bounds;
 
-	out->lower95 = rw_stat_lower(out->failed, out->at_risk, 1.0 - RW_ERROR);
-	out->observed_full = counts->full;
-	out->upper95 = rw_stat_upper(counts->full_failed, counts->full, 1.0 - RW_ERROR);
+	if (known->failed == now.failed && known->at_risk == now.at_risk &&
+	    known->full_failed == now.full_failed && known->full == now.full &&
+	    known->upper95 > 0.0)
+		return *known;
+	now.lower95 = rw_stat_lower(now.failed, now.at_risk, 1.0 - RW_ERROR);
+	now.upper95 = rw_stat_upper(now.full_failed, now.full, 1.0 - RW_ERROR);
+	return now;
+}
+
+void rw_verdict_prepare(struct rw_run *run)
+{
+	run->bounds = bounds_now(run);
+}
+
+static void fill_bounds(const struct rw_run *run, struct rw_verdict *out)
+{
+	struct rw_bounds bounds = bounds_now(run);
+
+	out->lower95 = bounds.lower95;
+	out->observed_full = bounds.full;
+	out->upper95 = bounds.upper95;
 	out->certified = out->upper95 * RW_PPM <= out->limit_ppm;
 	if (run->deployment->row.state != RW_DEPLOYMENT_ACTIVE)
 		return; /* control is not followed beyond the end */

@@ -212,6 +212,7 @@ int rw_ingest_open(struct rw_hub *hub, const struct rw_ingest_config *config,
 		uv_timer_start(&ingest->accept_timer, retry_accept, ACCEPT_RETRY_MS,
 			       ACCEPT_RETRY_MS);
 		ingest->context = config->context;
+		ingest->inventory = config->inventory;
 	}
 	*out = ingest; /* also on failure: its handles must be closed by the loop */
 	return err;
@@ -266,6 +267,42 @@ void rw_ingest_set_context(struct rw_ingest *ingest, SSL_CTX *context)
 	rw_hub_turn_end(ingest->hub);
 }
 
+/* ---- a new inventory --------------------------------------------------------------------- */
+
+static void hold_against_inventory(struct rw_session *s)
+{
+	const char *ring = rw_session_ring_of(s);
+
+	if (ring == NULL) {
+		rw_session_refuse_not_listed(s);
+	} else if (strcmp(ring, s->ring) != 0) {
+		if (rw_log_limit_take(&s->ingest->live_log, rw_hub_now(s->ingest->hub).boot_ms))
+			rw_info("event=session_moved peer=%s host=%s ring=%s to=%s", s->peer,
+				s->name, s->ring, ring);
+		rw_session_linger(s); /* its next Hello moves the host */
+	}
+}
+
+void rw_ingest_set_inventory(struct rw_ingest *ingest, struct rw_inventory *inventory)
+{
+	/* Whose Hello has not come yet is looked up when it comes. */
+	static const enum rw_session_list lists[] = {RW_LIST_CONTESTING, RW_LIST_FRAME,
+						     RW_LIST_LIVE};
+
+	rw_inventory_free(ingest->inventory);
+	ingest->inventory = inventory;
+	rw_hub_turn_begin(ingest->hub);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct rw_session *s = ingest->lists[lists[i]].head;
+		while (s != NULL) {
+			struct rw_session *next = s->next;
+			hold_against_inventory(s);
+			s = next;
+		}
+	}
+	rw_hub_turn_end(ingest->hub);
+}
+
 /* ---- the hub's calls ---------------------------------------------------------------------- */
 
 void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host)
@@ -274,6 +311,14 @@ void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host)
 
 	if (entry != NULL && entry->session != NULL)
 		rw_session_probe(entry->session);
+}
+
+void rw_ingest_retired(struct rw_ingest *ingest, rw_host_handle host)
+{
+	struct rw_host_entry *entry = rw_hosts_at(rw_hub_hosts(ingest->hub), host);
+
+	if (entry != NULL && entry->session != NULL)
+		rw_session_refuse_retired(entry->session);
 }
 
 void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
@@ -326,28 +371,6 @@ static void note_saturation(struct rw_ingest *ingest, struct rw_now now)
 		ingest->busy_ticks >= RW_SATURATED_MS / RW_CORE_TICK_MS ? "saturated" : NULL, now);
 }
 
-void rw_ingest_retired(struct rw_ingest *ingest)
-{
-	ingest->retired = true;
-}
-
-static void end_retired(struct rw_ingest *ingest)
-{
-	static const enum rw_session_list live[] = {RW_LIST_FRAME, RW_LIST_LIVE};
-
-	if (!ingest->retired)
-		return;
-	ingest->retired = false;
-	for (size_t i = 0; i < sizeof(live) / sizeof(live[0]); i++) {
-		struct rw_session *next;
-
-		for (struct rw_session *s = ingest->lists[live[i]].head; s != NULL; s = next) {
-			next = s->next;
-			rw_session_end_if_retired(s);
-		}
-	}
-}
-
 void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now)
 {
 	const uint64_t gap_ms = 2 * (uint64_t)RW_CORE_TICK_MS;
@@ -356,7 +379,6 @@ void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now)
 	ingest->last_tick_ms = now.boot_ms;
 	ingest->clock_ms += passed_ms < gap_ms ? passed_ms : gap_ms;
 	note_saturation(ingest, now);
-	end_retired(ingest);
 	let_through(ingest);
 	for (int list = 0; list < RW_LIST_COUNT; list++) {
 		uint64_t limit_ms = limit_of(ingest, (enum rw_session_list)list);
@@ -420,6 +442,7 @@ void rw_ingest_free(struct rw_ingest *ingest)
 	rw_scratch_free(ingest->scratch);
 	rw_arena_free(ingest->arena);
 	SSL_CTX_free(ingest->context);
+	rw_inventory_free(ingest->inventory);
 	free(ingest->pending);
 	free(ingest);
 }

@@ -9,6 +9,7 @@
 #include <openssl/ssl.h>
 
 #include "collector/hub_private.h"
+#include "collector/inventory.h"
 
 enum {
 	RW_SESSION_HANDSHAKE_MS = 10000,      /* from accept to the end of the TLS handshake */
@@ -30,7 +31,8 @@ struct rw_ingest_config {
 	const char *name;   /* the collector's */
 	const char *listen; /* HOST:PORT */
 	const char *trust_domain;
-	SSL_CTX *context; /* taken over on success */
+	SSL_CTX *context;               /* taken over on success */
+	struct rw_inventory *inventory; /* likewise; NULL: certificates decide the ring */
 	uint64_t events_burst, events_per_second;
 	uint64_t sessions_max;
 };
@@ -46,6 +48,10 @@ const char *rw_ingest_address(const struct rw_ingest *ingest);
 /* New certificates: for new sessions, and live ones that they refuse are ended. Takes it over. */
 void rw_ingest_set_context(struct rw_ingest *ingest, SSL_CTX *context);
 
+/* A new inventory, or none (NULL): for new sessions, and live ones that it refuses, or gives
+ * another ring, are ended; the latter come again at once. Takes it over. */
+void rw_ingest_set_inventory(struct rw_ingest *ingest, struct rw_inventory *inventory);
+
 /* Looks up HOST:PORT, blocking: for the start alone. `type` is SOCK_STREAM or SOCK_DGRAM. */
 int rw_ingest_resolve(const char *text, int type, struct sockaddr_storage *out,
 		      char error[RW_HUB_ERROR_BYTES]);
@@ -55,9 +61,10 @@ int rw_ingest_resolve(const char *text, int type, struct sockaddr_storage *out,
 void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 			 const uint8_t nonce[RW_GASP_NONCE_BYTES]);
 
-/* For the hub. A host was retired: its session ends with the next tick. */
-void rw_ingest_retired(struct rw_ingest *ingest);
+/* For the hub. */
 void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host);
+/* An operator has retired it: its session ends. */
+void rw_ingest_retired(struct rw_ingest *ingest, rw_host_handle host);
 void rw_ingest_committed(struct rw_ingest *ingest, uint64_t sequence);
 void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now);
 

@@ -110,19 +110,6 @@ static void tell_gasp_listener(struct rw_session *s, bool armed)
 	rw_gasp_listener_host_live(listener, s->host, armed, (struct sockaddr *)&peer);
 }
 
-#define RETIRED_DETAIL "this host was retired: it has to be enrolled again"
-enum { RETIRED_RETRY_MS = 60000 };
-
-void rw_session_end_if_retired(struct rw_session *s)
-{
-	struct rw_host_row row;
-
-	if (rw_core_host_at(rw_hub_core(s->ingest->hub), s->host, &row) &&
-	    row.presence == RW_RETIRED)
-		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_RETIRED, RETIRED_DETAIL,
-				  RETIRED_RETRY_MS);
-}
-
 static void refuse_hello(struct rw_session *s, int err)
 {
 	char detail[160];
@@ -130,15 +117,20 @@ static void refuse_hello(struct rw_session *s, int err)
 	if (err == -ENOENT) {
 		snprintf(detail, sizeof(detail), "the policy has no ring '%s'", s->ring);
 		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_UNKNOWN_RING, detail, 0);
-	} else if (err == -EPERM) {
-		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_RETIRED, RETIRED_DETAIL,
-				  RETIRED_RETRY_MS);
 	} else if (err == -ENOSPC) {
 		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_TOO_MANY_HOSTS,
 				  "the collector's hosts_max is reached", 0);
+	} else if (err == -EPERM) {
+		rw_session_refuse_retired(s);
 	} else {
 		rw_session_drop(s, "internal", "out of memory");
 	}
+}
+
+void rw_session_refuse_retired(struct rw_session *s)
+{
+	rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_RETIRED,
+			  "an operator has retired this host, and can enrol it again", 0);
 }
 
 static void go_live(struct rw_session *s)
@@ -252,8 +244,23 @@ static bool keep_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 	return true;
 }
 
+const char *rw_session_ring_of(const struct rw_session *s)
+{
+	const struct rw_inventory *inventory = s->ingest->inventory;
+
+	return inventory == NULL ? s->certified_ring : rw_inventory_find(inventory, s->name);
+}
+
+void rw_session_refuse_not_listed(struct rw_session *s)
+{
+	rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_NOT_IN_INVENTORY,
+			  "the collector's inventory has no such host", 0);
+}
+
 static void take_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 {
+	const char *ring = rw_session_ring_of(s);
+
 	if (hello->schema != RW_WIRE_SCHEMA) {
 		char detail[96];
 		snprintf(detail, sizeof(detail), "hello.schema: is %u, this collector speaks %u",
@@ -261,6 +268,11 @@ static void take_hello(struct rw_session *s, const Ringwatch__V1__Hello *hello)
 		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_SCHEMA_MISMATCH, detail, 0);
 		return;
 	}
+	if (ring == NULL) {
+		rw_session_refuse_not_listed(s);
+		return;
+	}
+	snprintf(s->ring, sizeof(s->ring), "%s", ring);
 	if (!keep_hello(s, hello)) {
 		rw_session_drop(s, "internal", "out of memory");
 		return;

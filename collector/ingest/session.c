@@ -313,6 +313,7 @@ static void identify(struct rw_session *s)
 	_Static_assert(sizeof(s->name) == sizeof(identity.name), "names are equally long");
 	memcpy(s->name, identity.name, sizeof(s->name));
 	memcpy(s->ring, identity.ring, sizeof(s->ring));
+	memcpy(s->certified_ring, identity.ring, sizeof(s->certified_ring));
 }
 
 static void shake_hands(struct rw_session *s)

@@ -77,7 +77,8 @@ struct rw_session {
 	bool ack_due;
 	struct rw_session *next_due;
 	uint8_t boot_id[16];        /* LIVE, CONTESTING */
-	char ring[RW_NAME_MAX + 1]; /* from the certificate */
+	char ring[RW_NAME_MAX + 1]; /* from the inventory, or else the certificate */
+	char certified_ring[RW_NAME_MAX + 1];
 	char name[RW_NAME_MAX + 1];
 	char peer[RW_PEER_TEXT_BYTES];
 };
@@ -97,6 +98,7 @@ struct rw_ingest {
 	char trust_domain[RW_TRUST_DOMAIN_MAX + 1];
 	char address[RW_PEER_TEXT_BYTES];
 	SSL_CTX *context;
+	struct rw_inventory *inventory; /* NULL: there is none */
 	struct rw_scratch *scratch;
 	struct rw_arena *arena;
 
@@ -106,7 +108,6 @@ struct rw_ingest {
 	uint64_t accept_milli; /* thousandths of a token */
 	bool bucket_empty;     /* since the last tick a connection had to wait for a token */
 	uint32_t busy_ticks;   /* so many ticks in a row it was */
-	bool retired;          /* a host was, and may have a session still */
 	uint64_t accept_filled_ms;
 
 	struct {
@@ -133,8 +134,6 @@ void rw_session_move(struct rw_session *session, enum rw_session_list list);
 /* Sends one message; false when the session has ended of it. */
 bool rw_session_send(struct rw_session *session, const Ringwatch__V1__Frame *frame);
 void rw_session_ack(struct rw_session *session, const uint8_t spool_id[16], uint64_t sequence);
-/* Rejects it when its host is. */
-void rw_session_end_if_retired(struct rw_session *session);
 void rw_session_probe(struct rw_session *session);
 /* Says why to the peer and to the log, and ends the session in good order. */
 void rw_session_reject(struct rw_session *session, Ringwatch__V1__RejectCode code,
@@ -153,6 +152,12 @@ void rw_session_expire(struct rw_session *session);
 bool rw_session_still_verifies(const struct rw_session *session, char why[RW_TLS_ERROR_BYTES]);
 
 /* ---- protocol.c ---- */
+
+/* The ring that the inventory, or else its certificate, gives the session's host; NULL: the
+ * host is not in the inventory. */
+const char *rw_session_ring_of(const struct rw_session *session);
+void rw_session_refuse_not_listed(struct rw_session *session);
+void rw_session_refuse_retired(struct rw_session *session);
 
 /* One whole frame; a value other than 0 when the session takes no more. */
 int rw_session_frame(void *context, const uint8_t *message, size_t length);

@@ -29,11 +29,12 @@ static uint64_t take_change(void *context, const struct rw_change *change)
 	return ++bench->sequence;
 }
 
+/* Of this program's own: others may share the core. */
 static double seconds(void)
 {
 	struct timespec at;
 
-	if (clock_gettime(CLOCK_MONOTONIC, &at) != 0)
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at) != 0)
 		abort();
 	return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
 }
@@ -60,6 +61,7 @@ static struct rw_policy policy(void)
 		.least_hosts = 1,
 		.min_coverage_ppm = 950000,
 		.min_exposed_ppm = 900000,
+		.crash_kinds = 1u << 1,
 	};
 	return out;
 }
@@ -90,8 +92,10 @@ static void enrol(struct bench *bench)
 	}
 }
 
+/* The last of a hundred has hosts. */
 static void expose(struct bench *bench)
 {
+	enum { DEPLOYMENTS = 100 };
 	struct rw_deployment_row spec = {
 		.id = "d",
 		.component = "driver",
@@ -101,6 +105,12 @@ static void expose(struct bench *bench)
 		.rings = {"r0"},
 	};
 
+	for (int i = 1; i < DEPLOYMENTS; i++) {
+		struct rw_deployment_row other = spec;
+
+		snprintf(other.id, sizeof(other.id), "2026-11-%03d", i);
+		must(rw_core_deploy_create(bench->core, &other, bench->now).status);
+	}
 	must(rw_core_deploy_create(bench->core, &spec, bench->now).status);
 	must(rw_core_deploy_start(bench->core, "d", "r0", 1, bench->now).status);
 }
@@ -114,6 +124,9 @@ static void beat(struct bench *bench, const char *size)
 {
 	enum { BEATS = 4000000 };
 	uint32_t at = 1;
+
+	for (uint32_t i = 0; i < bench->hosts; i++) /* the first one after an exposure tells */
+		rw_core_heartbeat(bench->core, i, bench->now.boot_ms, bench->now);
 	double begin = seconds();
 
 	for (uint32_t i = 0; i < BEATS; i++) {
@@ -144,7 +157,7 @@ static void change_presence(struct bench *bench, const char *size)
 	report("transitions_per_second", size, (double)(bench->sequence - before) / took, "1/s");
 }
 
-static void ask(struct bench *bench, const char *size)
+static void ask(struct bench *bench, const char *name, const char *size)
 {
 	enum { QUESTIONS = 100000 };
 	static struct rw_verdict verdict;
@@ -152,7 +165,25 @@ static void ask(struct bench *bench, const char *size)
 
 	for (uint32_t i = 0; i < QUESTIONS; i++)
 		rw_core_verdict(bench->core, "d", "r0", RW_FOR_ADVANCE, bench->now, &verdict);
-	report("verdict", size, (seconds() - begin) * 1e9 / QUESTIONS, "ns");
+	report(name, size, (seconds() - begin) * 1e9 / QUESTIONS, "ns");
+}
+
+/* Five hosts of it: then there are bounds to be found. */
+static void crash(struct bench *bench)
+{
+	for (uint32_t host = 0; host < 5; host++) {
+		struct rw_core_event event = {
+			.kind = 1,
+			.kind_name = "oops",
+			.id = "bench",
+			.signature = "oops:bench",
+			.module = "",
+			.boot_order = 1,
+			.boot_ms = bench->now.boot_ms,
+		};
+
+		rw_core_event(bench->core, host, &event, bench->now);
+	}
 }
 
 static void run(uint32_t hosts, const char *size)
@@ -172,7 +203,11 @@ static void run(uint32_t hosts, const char *size)
 		report("bytes_per_exposure", size, (resident_bytes() - enrolled) / hosts, "B");
 	beat(&bench, size);
 	change_presence(&bench, size);
-	ask(&bench, size);
+	ask(&bench, "verdict", size);
+	crash(&bench);
+	bench.now.boot_ms += RW_CORE_TICK_MS;
+	rw_core_tick(bench.core, bench.now);
+	ask(&bench, "verdict_with_failures", size);
 	rw_core_free(bench.core);
 }
 
@@ -180,5 +215,6 @@ int main(void)
 {
 	run(1000, "1k");
 	run(100000, "100k");
+	run(1000000, "1m");
 	return 0;
 }

@@ -11,7 +11,7 @@ NUMBER = (int, float)
 # The verdict's shape: name -> type, or a nested shape; a list holds its element's shape.
 VERDICT = {
     "deployment": str, "ring": str, "for": str, "verdict": str, "reasons": [str], "warnings": [str],
-    "breaker": {"state": str, "grade": str, "rule": str, "opened_at": str,
+    "breaker": {"state": str, "grade": str, "rule": str, "proof": str, "opened_at": str,
                 "evidence": [{"host": str, "event": str, "kind": str, "signature": str, "at": str}]},
     "bake": {"state": str, "step": int, "steps": int, "required_seconds": int, "observed_seconds": int,
              "remaining_seconds": int, "started_at": str},
@@ -143,6 +143,14 @@ def bad(tap, site):
         ("a null", "POST", "/v1/deployments", dict(create, version=None), {}, 400),
         ("a wildcard as a deployment", "POST", "/v1/deployments", dict(create, deployment="*"), {}, 400),
         ("an exposure that is none", "POST", "/v1/deployments", dict(create, exposure="most"), {}, 400),
+        ("a match with fixed exposure", "POST", "/v1/deployments", dict(create, match="kernel"), {}, 400),
+        ("reported exposure without a match", "POST", "/v1/deployments", dict(create, exposure="reported"), {}, 400),
+        ("a match that is none", "POST", "/v1/deployments",
+         dict(create, exposure="reported", match="package:acme"), {}, 400),
+        ("a wildcard as a marker", "POST", "/v1/deployments",
+         dict(create, exposure="reported", match="marker:*"), {}, 400),
+        ("a module as no lsmod writes it", "POST", "/v1/deployments",
+         dict(create, exposure="reported", match="module:acme-storage"), {}, 400),
         ("a ring that the policy has not", "POST", "/v1/deployments", dict(create, rings=["nowhere"]), {}, 400),
         ("one ring twice", "POST", "/v1/deployments", dict(create, rings=["canary", "canary"]), {}, 400),
         ("no ring", "POST", "/v1/deployments", dict(create, rings=[]), {}, 400),
@@ -150,6 +158,20 @@ def bad(tap, site):
         ("a step as text", "POST", "/v1/deployments/d1/rings/canary/start", {"step": "1"}, {}, 400),
         ("a start of nothing", "POST", "/v1/deployments/none/rings/canary/start", {"step": 1}, {}, 404),
         ("an empty reason", "POST", "/v1/deployments/d1/withdraw", {"reason": ""}, {}, 400),
+        ("retiring nobody", "POST", "/v1/hosts/nobody/retire", {"reason": "x"}, {}, 404),
+        ("enrolling nobody", "POST", "/v1/hosts/nobody/enrol", {"reason": "x"}, {}, 404),
+        ("excluding nobody", "POST", "/v1/hosts/nobody/exclude", {"reason": "x"}, {}, 404),
+        ("maintenance of nobody", "POST", "/v1/hosts/nobody/maintenance", {"seconds": 60, "reason": "x"}, {}, 404),
+        ("a rollout token that retires", "POST", "/v1/hosts/nobody/retire", {"reason": "x"}, {"token": "rollout"}, 403),
+        ("a retirement without a reason", "POST", "/v1/hosts/nobody/retire", {}, {}, 400),
+        ("an exclusion for no reason", "POST", "/v1/hosts/nobody/exclude", {"reason": ""}, {}, 400),
+        ("an endless reason", "POST", "/v1/hosts/nobody/enrol", {"reason": "x" * 201}, {}, 400),
+        ("maintenance without an end", "POST", "/v1/hosts/nobody/maintenance", {"reason": "x"}, {}, 400),
+        ("maintenance of more than a week", "POST", "/v1/hosts/nobody/maintenance",
+         {"seconds": 604801, "reason": "x"}, {}, 400),
+        ("maintenance in the past", "POST", "/v1/hosts/nobody/maintenance", {"seconds": -1, "reason": "x"}, {}, 400),
+        ("a host that is no name", "POST", "/v1/hosts/../retire", {"reason": "x"}, {}, 404),
+        ("a GET of an act", "GET", "/v1/hosts/nobody/retire", None, {}, 405),
         ("a body of another type", "POST", "/v1/deployments", create,
          {"headers": {"Content-Type": "text/plain"}}, 415),
         ("a body that is too large", "POST", "/v1/deployments", None, {"raw": b" " * 70000}, 413),
@@ -202,6 +224,21 @@ def main():
         wait_until("five hosts", lambda: len(site.hosts_in("online")) == 5)
         good(tap, site)
         bad(tap, site)
+        with tap.case("the command refuses what it cannot mean: exit 2; what is not there: exit 1"):
+            create = ("deploy", "create", "--deployment", "d3", "--component", "c", "--version", "1", "--ring", "canary")
+            for words in ((*create, "--exposure", "reported"), (*create, "--exposure", "fixed", "--match", "kernel"),
+                          ("host", "retire", "nobody"), ("host", "retire", "No*body", "--reason", "x"),
+                          ("host", "maintenance", "nobody", "--for", "8d", "--reason", "x")):
+                done = site.ask(*words)
+                equal((done.returncode, len(done.stderr.splitlines())), (2, 1), f"{words}: {done.stderr}")
+            for words in (("retire",), ("enrol",), ("exclude",), ("maintenance", "--for", "30m")):
+                done = site.ask("host", words[0], "nobody", *words[1:], "--reason", "x")
+                equal(done.returncode, 1, f"{words}: {done.stderr}")
+                assert "nobody" in done.stderr, done.stderr
+        with tap.case("a verdict for people tells its figures in words"):
+            shown = site.ask("verdict", "--deployment", "d1", "--ring", "canary").stdout
+            for label in ("bounds", "control", "noise"):
+                assert f"\n  {label} " in shown, shown
         with tap.case("the command and the API say the same"):
             shown = json.loads(site.ask("verdict", "--deployment", "d1", "--ring", "canary", "--json").stdout)
             check_shape(shown, VERDICT)

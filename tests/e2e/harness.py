@@ -178,7 +178,7 @@ RING = {
 
 # Quick, but as sound as the shipped timing: offline_after >= suspect_after + 2 heartbeats.
 TIMING = {"heartbeat_every": "500ms", "suspect_after": "2s", "offline_after": "4s",
-          "max_planned": "10m", "power_off_grace": "24h"}
+          "max_planned": "10m", "power_off_grace": "24h", "retire_after": "none"}
 
 
 class Site:

@@ -12,10 +12,10 @@ import tempfile
 import time
 import uuid
 
-from harness import Site, Skip, Tap, equal, wait_until
+from harness import Site, Skip, Tap, equal, program, wait_until
 
 WELCOME, REJECT, ACK, PROBE = 2, 3, 6, 7
-IDENTITY, DUPLICATE_IDENTITY = 3, 6
+IDENTITY, NOT_IN_INVENTORY, DUPLICATE_IDENTITY = 3, 5, 6
 WARNING = 3
 
 
@@ -403,8 +403,70 @@ def full_disk(tap):
             subprocess.run(["umount", "-l", disk], check=False, capture_output=True)
 
 
+def reload_inventory(site, text):
+    site.write("hosts", text)
+    before = len([line for line in site.collector.lines() if "what=inventory" in line])
+    site.collector.signal(signal.SIGHUP)
+    wait_until("the inventory to be read again", lambda: len(
+        [line for line in site.collector.lines() if "what=inventory" in line]) > before)
+    return [line for line in site.collector.lines() if "what=inventory" in line][-1]
+
+
+def rings_of_hosts(site):
+    return {row["host"]: row["ring"] for row in site.get("/v1/hosts")["hosts"]}
+
+
+def inventory(tap):
+    with Site(tap, rings={"canary": {}, "wide": {}}) as site:
+        site.write("hosts", "# HOST RING\nlisted wide\nmoving canary\n")
+        site.start_collector(inventory="hosts")
+        with tap.case("the inventory alone decides the ring; who is not in it is refused, and told so"):
+            listed, moving, stranger = Host(site, "listed"), Host(site, "moving"), Host(site, "stranger")
+            listed.wait(WELCOME)
+            moving.wait(WELCOME)
+            refused = stranger.wait(REJECT)
+            equal(refused[1], NOT_IN_INVENTORY, "code")
+            assert b"inventory" in refused[2], refused
+            equal(rings_of_hosts(site), {"listed": "wide", "moving": "canary"}, "rings")
+            equal(metric(site, 'ringwatch_rejects_sent_total{code="not_in_inventory"}'), 1, "counted")
+        with tap.case("a bad inventory is refused by its line on SIGHUP, and the old one stays"):
+            line = reload_inventory(site, "listed wide\nmoving canary\nlisted canary\n")
+            assert "result=kept" in line and "hosts:3: host: 'listed'" in line, line
+            line = reload_inventory(site, "")
+            assert "result=kept" in line, line
+            listed.heartbeat()
+            listed.look()
+            assert not listed.ended and not listed.saw(REJECT), listed.seen
+            equal(Host(site, "stranger").wait(REJECT)[1], NOT_IN_INVENTORY, "code")
+        with tap.case("a new inventory ends who left it, moves who changed, and leaves the rest"):
+            stays = Host(site, "stays")
+            equal(stays.wait(REJECT)[1], NOT_IN_INVENTORY, "before it is listed")
+            line = reload_inventory(site, "moving wide\nstays canary\n")
+            assert "result=done hosts=2" in line, line
+            equal(listed.wait(REJECT, 5)[1], NOT_IN_INVENTORY, "code of the one that left")
+            wait_until("the end of the moved host's session", lambda: moving.look() is not None and moving.ended, 5)
+            equal(moving.saw(REJECT), [], "a move is no refusal")
+            Host(site, "moving", boot=moving.boot).wait(WELCOME)
+            stays = Host(site, "stays")
+            stays.wait(WELCOME)
+            equal(rings_of_hosts(site)["moving"], "wide", "ring")
+            reload_inventory(site, "moving wide\nstays canary\nmore canary\n")
+            stays.heartbeat()
+            stays.look()
+            assert not stays.ended, "a session that nothing changed for was ended"
+        with tap.case("--check-config and the start refuse a bad inventory: exit 2 and its line"):
+            site.write("hosts", "listed nowhere\n")
+            path = site.write("second.yaml", site.collector_config(inventory="hosts"))
+            for options in ([], ["--check-config"]):
+                done = subprocess.run([program("ringwatch-collector"), "--config", path, *options],
+                                      capture_output=True, text=True, timeout=60, check=False)
+                equal(done.returncode, 2, "exit status")
+                assert "hosts:1: ring: 'nowhere' is not in the policy" in done.stderr, done.stderr
+
+
 def main():
     tap = Tap()
+    inventory(tap)
     with Site(tap) as site:
         site.start_collector()
         duplicates(tap, site)

@@ -48,6 +48,7 @@ static const char collector_text[] = "schema: 1\n"
 				     "  offline_after: 30s\n"
 				     "  max_planned: 10m\n"
 				     "  power_off_grace: 24h\n"
+				     "  retire_after: none\n"
 				     "retention: 7d\n"
 				     "quotas:\n"
 				     "  events_burst: 100\n"
@@ -67,12 +68,12 @@ static const char policy_text[] = "schema: 1\n"
 				  "    limits:\n"
 				  "      offline: none\n"
 				  "      crashed: 0.1%\n"
-				  "      module_failed: none\n"
+				  "      module_failed: 0.5%\n"
 				  "      failed: 0%\n"
 				  "    least_hosts: 2\n"
 				  "    min_coverage: 95%\n"
 				  "    min_exposed: 90%\n"
-				  "    open_on: limit\n"
+				  "    open_on: evidence\n"
 				  "    crash_kinds: [panic, oops]\n"
 				  "  - name: canary\n"
 				  "    order: 1\n"
@@ -184,6 +185,33 @@ static void good_files_fill_every_field(void **state)
 	assert_int_equal(f->rings.timing.offline_after_ms, 30000);
 	assert_int_equal(f->rings.timing.max_planned_ms, 600000);
 	assert_int_equal(f->rings.timing.power_off_grace_ms, 86400000);
+	assert_int_equal(f->rings.timing.retire_after_ms, 0);
+
+	assert_false(f->config.inventory_given);
+	assert_false(f->config.witness_given);
+	assert_false(f->rings.has_witness);
+}
+
+static void inventory_witness_and_retirement_are_taken(void **state)
+{
+	struct fixture *f = *state;
+	char path[160];
+
+	snprintf(f->collector.lines[13], LINE_BYTES, "inventory: hosts");
+	snprintf(f->collector.lines[14], LINE_BYTES,
+		 "witness: [192.0.2.1:53, '[2001:db8::1]:443']");
+	snprintf(f->collector.lines[21], LINE_BYTES, "  retire_after: 30d");
+	if (load(f) != 0)
+		fail_msg("%s", f->error);
+	assert_true(f->config.inventory_given);
+	snprintf(path, sizeof(path), "%s/hosts", f->folder);
+	assert_string_equal(f->config.inventory, path);
+	assert_true(f->config.witness_given);
+	assert_true(f->rings.has_witness);
+	assert_int_equal(f->config.witness_count, 2);
+	assert_string_equal(f->config.witness[0], "192.0.2.1:53");
+	assert_string_equal(f->config.witness[1], "[2001:db8::1]:443");
+	assert_int_equal(f->rings.timing.retire_after_ms, UINT64_C(30) * 86400000);
 }
 
 static void rings_come_in_rollout_order(void **state)
@@ -202,6 +230,8 @@ static void rings_come_in_rollout_order(void **state)
 	assert_int_equal(canary->heartbeat_every_ms, 1000);
 	assert_true(canary->limits[RW_RULE_OFFLINE].judged);
 	assert_int_equal(canary->limits[RW_RULE_OFFLINE].ppm, 1000);
+	assert_false(canary->limits[RW_RULE_MODULE_FAILED].judged);
+	assert_false(canary->open_on_evidence);
 	assert_int_equal(canary->min_coverage_ppm, RW_PPM);
 	assert_int_equal(canary->crash_kinds, 1u << RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT);
 
@@ -212,6 +242,9 @@ static void rings_come_in_rollout_order(void **state)
 	assert_false(wide->limits[RW_RULE_OFFLINE].judged);
 	assert_true(wide->limits[RW_RULE_FAILED].judged); /* 0% is a limit: the first one opens */
 	assert_int_equal(wide->limits[RW_RULE_FAILED].ppm, 0);
+	assert_true(wide->limits[RW_RULE_MODULE_FAILED].judged);
+	assert_int_equal(wide->limits[RW_RULE_MODULE_FAILED].ppm, 5000);
+	assert_true(wide->open_on_evidence);
 	assert_int_equal(wide->least_hosts, 2);
 	assert_int_equal(wide->crash_kinds, 1u << RINGWATCH__V1__KIND__KIND_PANIC |
 						    1u << RINGWATCH__V1__KIND__KIND_OOPS);
@@ -234,16 +267,25 @@ static const struct wrong wrongs[] = {
 	{false, 4, "  sensors: 127.0.0.1", "listen.sensors", "", 0},
 	{false, 5, "  http: none", "listen.http", "none", 0},
 	{false, 6, "  netconsole: 127.0.0.1", "listen.netconsole", "or none", 0},
-	{false, 14, "inventory: hosts.yaml", "inventory", "expected none", 0},
-	{false, 15, "witness: [127.0.0.1:80]", "witness", "expected none", 0},
+	{false, 14, "inventory: [hosts]", "inventory", "expected", 0},
+	{false, 15, "witness: 127.0.0.1:80", "witness", "expected a list", 0},
+	{false, 15, "witness: []", "witness", "", 0},
+	{false, 15, "witness: [\"192.0.2.1:80\", 192.0.2.1]", "witness[1]", "an address", 0},
+	{false, 15, "witness: [\"192.0.2.1:80\", \"192.0.2.1:0\"]", "witness[1]", "port 0", 0},
+	{false, 15, "witness: [\"a:1\", \"b:1\", \"a:1\"]", "witness[2]", "twice", 0},
+	{false, 15,
+	 "witness: [\"a:1\",\"a:2\",\"a:3\",\"a:4\",\"a:5\",\"a:6\",\"a:7\",\"a:8\",\"a:9\"]",
+	 "witness", "8", 0},
 	{false, 17, "  heartbeat_every: 5", "timing.heartbeat_every", "expected a duration", 0},
 	{false, 18, "  suspect_after: 4s", "timing", "suspect_after", 16},
 	{false, 19, "  offline_after: 20s", "timing", "offline_after", 16},
-	{false, 22, "retention: 1m", "retention", "", 0},
-	{false, 24, "  events_burst: 0", "quotas.events_burst", "", 0},
-	{false, 25, "  events_per_second: 010", "quotas.events_per_second", "", 0},
-	{false, 26, "  sessions_max: many", "quotas.sessions_max", "", 0},
-	{false, 27, "  hosts_max: 1000001", "quotas.hosts_max", "", 0},
+	{false, 22, "  retire_after: 30", "timing.retire_after", "or none", 0},
+	{false, 22, "  retire_after: 0s", "timing.retire_after", "or none", 0},
+	{false, 23, "retention: 1m", "retention", "", 0},
+	{false, 25, "  events_burst: 0", "quotas.events_burst", "", 0},
+	{false, 26, "  events_per_second: 010", "quotas.events_per_second", "", 0},
+	{false, 27, "  sessions_max: many", "quotas.sessions_max", "", 0},
+	{false, 28, "  hosts_max: 1000001", "quotas.hosts_max", "", 0},
 	{true, 3, "  - name: Wide", "rings[0].name", "", 0},
 	{true, 5, "    bake: 24", "rings[0].bake", "", 0},
 	{true, 6, "    steps: [50%, 10%, 100%]", "rings[0]", "grow", 3},
@@ -252,11 +294,10 @@ static const struct wrong wrongs[] = {
 	{true, 7, "    fleet_share: 0.1", "rings[0].fleet_share", "", 0},
 	{true, 8, "    heartbeat_every: 13s", "timing", "heartbeat", 16},
 	{true, 10, "      offline: 101%", "rings[0].limits.offline", "", 0},
-	{true, 12, "      module_failed: 1%", "rings[0].limits.module_failed", "not judged", 0},
+	{true, 12, "      module_failed: 1", "rings[0].limits.module_failed", "expected", 0},
 	{true, 14, "    least_hosts: 0", "rings[0].least_hosts", "", 0},
 	{true, 15, "    min_coverage: none", "rings[0].min_coverage", "", 0},
-	{true, 17, "    open_on: evidence", "rings[0].open_on", "expected limit", 0},
-	{true, 17, "    open_on: whim", "rings[0].open_on", "", 0},
+	{true, 17, "    open_on: whim", "rings[0].open_on", "evidence", 0},
 	{true, 18, "    crash_kinds: [panic, sneeze]", "rings[0].crash_kinds[1]", "sneeze", 0},
 	{true, 18, "    crash_kinds: [log_excerpt]", "rings[0].crash_kinds[0]", "log_excerpt", 0},
 	{true, 18, "    crash_kinds: [oops, oops]", "rings[0].crash_kinds[1]", "twice", 0},
@@ -340,20 +381,39 @@ static void the_shipped_files_are_good_and_hold_the_protocol(void **state)
 	assert_int_equal(
 		rw_collector_config_load("deploy/collector.yaml", &f->config, &f->rings, f->error),
 		0);
+	assert_false(f->config.inventory_given);
+	assert_false(f->rings.has_witness);
 	assert_int_equal(f->rings.ring_count, 3);
 	const struct rw_ring_policy *ring = f->rings.rings;
 	assert_string_equal(ring[0].name, "ring0");
 	assert_int_equal(ring[0].bake_ms, 24 * 3600 * 1000);
+	assert_int_equal(ring[0].step_count, 1);
+	assert_int_equal(ring[0].fleet_share_ppm, 0);
 	assert_string_equal(ring[1].name, "ring1");
 	assert_int_equal(ring[1].bake_ms, 48 * 3600 * 1000);
+	assert_int_equal(ring[1].step_count, 1);
 	assert_int_equal(ring[1].fleet_share_ppm, RW_PPM / 100);
 	assert_string_equal(ring[2].name, "ring2");
+	assert_int_equal(ring[2].bake_ms, 24 * 3600 * 1000);
 	assert_int_equal(ring[2].step_count, 4);
+	static const uint32_t shares[] = {100000, 250000, 500000, 1000000};
+	assert_memory_equal(ring[2].step_ppm, shares, sizeof(shares));
 	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(ring[i].limits[RW_RULE_OFFLINE].ppm, RW_PPM / 1000);
-		assert_int_equal(ring[i].limits[RW_RULE_CRASHED].ppm, RW_PPM / 1000);
-		assert_int_equal(ring[i].limits[RW_RULE_FAILED].ppm, RW_PPM / 1000);
+		static const enum rw_rule judged[] = {RW_RULE_OFFLINE, RW_RULE_CRASHED,
+						      RW_RULE_FAILED};
+
+		for (size_t k = 0; k < sizeof(judged) / sizeof(judged[0]); k++) {
+			assert_true(ring[i].limits[judged[k]].judged);
+			assert_int_equal(ring[i].limits[judged[k]].ppm, RW_PPM / 1000);
+		}
+		assert_false(ring[i].limits[RW_RULE_MODULE_FAILED].judged);
+		assert_false(ring[i].open_on_evidence);
 		assert_int_equal(ring[i].least_hosts, 1);
+		assert_int_equal(ring[i].crash_kinds,
+				 1u << RINGWATCH__V1__KIND__KIND_PANIC |
+					 1u << RINGWATCH__V1__KIND__KIND_OOPS |
+					 1u << RINGWATCH__V1__KIND__KIND_HARD_LOCKUP |
+					 1u << RINGWATCH__V1__KIND__KIND_UNEXPECTED_REBOOT);
 	}
 	struct rw_timing defaults = rw_timing_defaults();
 	assert_memory_equal(&f->rings.timing, &defaults, sizeof(defaults));
@@ -364,6 +424,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(good_files_fill_every_field),
+		TEST(inventory_witness_and_retirement_are_taken),
 		TEST(rings_come_in_rollout_order),
 		TEST(each_wrong_line_is_blamed),
 		TEST(each_key_must_stand),

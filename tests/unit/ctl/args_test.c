@@ -83,6 +83,7 @@ static void values_become_numbers_and_durations(void **state)
 	assert_int_equal(parse("events --limit 7 --since 2h", &args, error), 0);
 	assert_int_equal(rw_args_number(&args, RW_OPT_LIMIT, 100), 7);
 	assert_int_equal(parse("events --since 2024-07-19T04:09:00Z", &args, error), 0);
+	assert_int_equal(parse("hosts --state retired", &args, error), 0);
 }
 
 static void a_deployment_goes_through_many_rings(void **state)
@@ -192,6 +193,94 @@ static void a_command_takes_its_one_word_behind_it(void **state)
 	check_refused("event a --wide", "`ringwatch event` takes no --wide");
 }
 
+static void one_name_may_be_an_option_of_two_commands(void **state)
+{
+	static const char *const lines[] = {
+		"host maintenance web-1 --for 30m --reason dimm",
+		"--for 30m --reason dimm host maintenance web-1",
+		"host --for=30m maintenance --reason=dimm web-1",
+	};
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		assert_int_equal(parse(lines[i], &args, error), 0);
+		assert_string_equal(args.command->words, "host maintenance");
+		assert_string_equal(args.operand, "web-1");
+		assert_int_equal(rw_args_duration_ms(&args, RW_OPT_SPAN, 1), 30 * 60000);
+		assert_false(rw_args_has(&args, RW_OPT_FOR));
+	}
+	assert_int_equal(parse("--for enter verdict --deployment d --ring r", &args, error), 0);
+	assert_string_equal(args.value[RW_OPT_FOR], "enter");
+	assert_int_equal(parse("host maintenance h --for 0s --reason x", &args, error), 0);
+	assert_int_equal(rw_args_duration_ms(&args, RW_OPT_SPAN, 1), 0);
+	check_refused("host maintenance h --for advance --reason x",
+		      "--for: 'advance' is wrong, expected whole seconds from 0s to 7d, such as "
+		      "30m");
+	check_refused("host maintenance h --for 8d --reason x",
+		      "--for: '8d' is wrong, expected whole seconds from 0s to 7d, such as 30m");
+	check_refused("host maintenance h --for 500ms --reason x",
+		      "--for: '500ms' is wrong, expected whole seconds from 0s to 7d, such as 30m");
+	check_refused("host maintenance h --reason x",
+		      "--for TIME is missing; see `ringwatch host maintenance --help`");
+	check_refused("verdict --deployment d --ring r --for 30m",
+		      "--for: '30m' is wrong, expected advance|enter");
+	check_refused("rings --for 30m", "--for: '30m' is wrong, expected advance|enter");
+	check_refused("rings --for enter", "`ringwatch rings` takes no --for");
+}
+
+static void acts_on_hosts_name_the_host_and_why(void **state)
+{
+	static const char *const verbs[] = {"retire", "enrol", "exclude"};
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "host %s web-1 --reason scrapped", verbs[i]);
+		assert_int_equal(parse(line, &args, error), 0);
+		assert_string_equal(args.operand, "web-1");
+		assert_string_equal(args.value[RW_OPT_REASON], "scrapped");
+	}
+	check_refused("host", "host: which one? retire, enrol, exclude, maintenance");
+	check_refused("host retire --reason x",
+		      "HOST is missing; see `ringwatch host retire --help`");
+	check_refused("host retire web-1",
+		      "--reason TEXT is missing; see `ringwatch host retire --help`");
+	check_refused("host retire web-1 web-2 --reason x",
+		      "unknown command 'host retire web-2'; `ringwatch --help` lists them");
+}
+
+static void a_match_has_one_of_three_forms(void **state)
+{
+#define CREATE "deploy create --deployment d --component c --version 1 --ring r "
+	static const char *const good[] = {"kernel", "marker:acme-storage", "module:acme_storage"};
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		char line[160];
+
+		snprintf(line, sizeof(line), CREATE "--exposure reported --match %s", good[i]);
+		assert_int_equal(parse(line, &args, error), 0);
+		assert_string_equal(args.value[RW_OPT_MATCH], good[i]);
+	}
+	check_refused(CREATE "--exposure reported --match marker:*",
+		      "--match: 'marker:*' is wrong, expected behind marker: " RW_NAME_EXPECTED);
+	check_refused(CREATE "--exposure reported --match module:a-b",
+		      "--match: 'module:a-b' is wrong, expected behind module: 1 to 63 of A-Z a-z "
+		      "0-9 _, as lsmod writes it");
+	check_refused(CREATE "--exposure reported --match none",
+		      "--match: 'none' is wrong, expected kernel, marker:NAME or module:NAME");
+	check_refused(CREATE "--exposure some",
+		      "--exposure: 'some' is wrong, expected fixed|reported");
+#undef CREATE
+}
+
 static void every_command_can_be_reached_and_explained(void **state)
 {
 	(void)state;
@@ -223,6 +312,9 @@ int main(void)
 		cmocka_unit_test(wrong_values_say_what_is_expected),
 		cmocka_unit_test(help_needs_nothing_else),
 		cmocka_unit_test(a_command_takes_its_one_word_behind_it),
+		cmocka_unit_test(one_name_may_be_an_option_of_two_commands),
+		cmocka_unit_test(acts_on_hosts_name_the_host_and_why),
+		cmocka_unit_test(a_match_has_one_of_three_forms),
 		cmocka_unit_test(every_command_can_be_reached_and_explained),
 	};
 

@@ -63,12 +63,23 @@ static void the_longest_log_is_printed_whole(void **state)
 	free(expected);
 }
 
+static void numbers_are_grouped_by_thousands(void **state)
+{
+	(void)state;
+	assert_string_equal(rw_view_number(0).text, "0");
+	assert_string_equal(rw_view_number(999).text, "999");
+	assert_string_equal(rw_view_number(1000).text, "1,000");
+	assert_string_equal(rw_view_number(19000).text, "19,000");
+	assert_string_equal(rw_view_number(UINT64_MAX).text, "18,446,744,073,709,551,615");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_log_is_printed_line_by_line),
 		cmocka_unit_test(a_log_cannot_move_the_cursor_or_end_a_line),
 		cmocka_unit_test(the_longest_log_is_printed_whole),
+		cmocka_unit_test(numbers_are_grouped_by_thousands),
 	};
 
 	return cmocka_run_group_tests_name("view", tests, NULL, NULL);

@@ -81,6 +81,7 @@ static void test_each_act_is_answered_with_the_deployment_and_audited(void **sta
 	audit_is(f, "operator deploy_withdraw deployment=d bad firmware\n"
 		    "rollout deploy_start deployment=d ring=canary step=1\n"
 		    "rollout deploy_create deployment=d component=driver version=1.0 "
+		    "exposure=fixed match=none "
 		    "rings=canary,wide\n");
 }
 
@@ -97,6 +98,7 @@ static void test_repeating_changes_nothing(void **state)
 	audit_is(f, "operator deploy_finish deployment=d \n"
 		    "operator deploy_start deployment=d ring=canary step=1\n"
 		    "operator deploy_create deployment=d component=driver version=1.0 "
+		    "exposure=fixed match=none "
 		    "rings=canary,wide\n");
 }
 
@@ -128,6 +130,7 @@ static void test_what_may_not_start_says_why(void **state)
 	assert_string_equal(first, "previous_ring_not_passed");
 	ax_release(&reply);
 	audit_is(f, "operator deploy_create deployment=d component=driver version=1.0 "
+		    "exposure=fixed match=none "
 		    "rings=canary,wide\n");
 }
 
@@ -142,6 +145,59 @@ static void test_what_is_not_there_is_named(void **state)
 	post(f, "/v1/deployments/d/rings/none/start", STEP, 404, "unknown_ring");
 	post(f, "/v1/deployments/d/rings/none/reset", "{\"reason\":\"x\"}", 404, "unknown_ring");
 	post(f, START, "{\"step\":2}", 400, "bad_request");
+}
+
+static void test_a_host_that_is_not_there_is_named(void **state)
+{
+	struct ax *f = *state;
+	static const struct {
+		const char *path, *body;
+	} acts[] = {
+		{"/v1/hosts/nobody/retire", "{\"reason\":\"x\"}"},
+		{"/v1/hosts/nobody/enrol", "{\"reason\":\"x\"}"},
+		{"/v1/hosts/nobody/exclude", "{\"reason\":\"x\"}"},
+		{"/v1/hosts/nobody/maintenance", "{\"seconds\":0,\"reason\":\"x\"}"},
+		{"/v1/hosts/nobody/maintenance", "{\"seconds\":604800,\"reason\":\"x\"}"},
+	};
+
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		struct ax_reply reply = ax_ask(f, "operator", "POST", acts[i].path, acts[i].body);
+
+		assert_int_equal(reply.status, 404);
+		assert_string_equal(ax_code(&reply), "unknown_host");
+		assert_string_equal(ax_message(&reply), "no host 'nobody'");
+		ax_release(&reply);
+		reply = ax_ask(f, "rollout", "POST", acts[i].path, acts[i].body);
+		assert_int_equal(reply.status, 403);
+		ax_release(&reply);
+	}
+	audit_is(f, "");
+}
+
+/* What the core makes of it is its own matter. */
+static void test_a_sound_match_is_not_refused_by_its_form(void **state)
+{
+	static const char *const matches[] = {
+		"kernel",
+		"marker:acme-storage",
+		"marker:7",
+		"module:acme_Storage2",
+		"module:8021q",
+		"module:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+	struct ax *f = *state;
+	char body[512];
+
+	for (size_t i = 0; i < sizeof(matches) / sizeof(matches[0]); i++) {
+		snprintf(body, sizeof(body),
+			 "{\"deployment\":\"d%zu\",\"component\":\"c\",\"version\":\"1\","
+			 "\"exposure\":\"reported\",\"match\":\"%s\",\"rings\":[\"canary\"]}",
+			 i, matches[i]);
+		struct ax_reply reply = ax_ask(f, "rollout", "POST", "/v1/deployments", body);
+		if (strncmp(ax_message(&reply), "match:", 6) == 0 ||
+		    strncmp(ax_message(&reply), "exposure:", 9) == 0)
+			fail_msg("%s: %s", matches[i], reply.text);
+		ax_release(&reply);
+	}
 }
 
 /* ---- the store ------------------------------------------------------------------- */
@@ -161,9 +217,11 @@ static void test_nothing_is_acknowledged_before_it_is_on_disk(void **state)
 	post(f, START, STEP, 200, NULL);
 	post(f, "/v1/deployments", AX_CREATE("other"), 200, NULL);
 	audit_is(f, "operator deploy_create deployment=other component=driver version=1.0 "
+		    "exposure=fixed match=none "
 		    "rings=canary,wide\n"
 		    "operator deploy_start deployment=d ring=canary step=1\n"
 		    "operator deploy_create deployment=d component=driver version=1.0 "
+		    "exposure=fixed match=none "
 		    "rings=canary,wide\n");
 }
 
@@ -191,6 +249,9 @@ static void all_refused(const struct ax *f, const char *path, const struct bad_b
 #define BODY(deployment, component, version, exposure, match, rings)                               \
 	"{\"deployment\":" deployment ",\"component\":" component ",\"version\":" version          \
 	",\"exposure\":" exposure ",\"match\":" match ",\"rings\":" rings "}"
+
+#define EXPOSED(exposure, match)                                                                   \
+	BODY("\"d\"", "\"c\"", "\"1\"", "\"" exposure "\"", "\"" match "\"", "[\"canary\"]")
 
 static void test_bodies_are_refused_by_field(void **state)
 {
@@ -221,10 +282,24 @@ static void test_bodies_are_refused_by_field(void **state)
 		 "version: "},
 		{BODY("\"d\"", "\"c\"", "\"a\\u0000b\"", "\"fixed\"", "\"none\"", "[\"canary\"]"),
 		 "body: "},
-		{BODY("\"d\"", "\"c\"", "\"1\"", "\"reported\"", "\"none\"", "[\"canary\"]"),
-		 "exposure: this version knows only 'fixed'"},
-		{BODY("\"d\"", "\"c\"", "\"1\"", "\"fixed\"", "\"kernel\"", "[\"canary\"]"),
-		 "match: this version knows only 'none'"},
+		{EXPOSED("most", "none"), "exposure: expected fixed or reported"},
+		{EXPOSED("", "none"), "exposure: expected fixed or reported"},
+		{EXPOSED("fixed", "kernel"), "match: expected none with exposure fixed"},
+		{EXPOSED("fixed", ""), "match: expected none with exposure fixed"},
+		{EXPOSED("reported", "none"), "match: expected kernel, marker:NAME or module:NAME"},
+		{EXPOSED("reported", ""), "match: expected kernel, marker:NAME or module:NAME"},
+		{EXPOSED("reported", "kernel:"), "match: expected kernel, marker:NAME"},
+		{EXPOSED("reported", "Kernel"), "match: expected kernel, marker:NAME"},
+		{EXPOSED("reported", "marker:"), "match: expected behind marker: 1 to 63 of a-z"},
+		{EXPOSED("reported", "marker:*"), "match: expected behind marker: "},
+		{EXPOSED("reported", "marker:../x"), "match: expected behind marker: "},
+		{EXPOSED("reported", "marker:Acme"), "match: expected behind marker: "},
+		{EXPOSED("reported", "module:"), "match: expected behind module: 1 to 63 of A-Z"},
+		{EXPOSED("reported", "module:acme-storage"), "match: expected behind module: "},
+		{EXPOSED("reported", "module:a b"), "match: expected behind module: "},
+		{EXPOSED("reported",
+			 "module:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+		 "match: expected behind module: "},
 		{BODY("\"d\"", "\"c\"", "\"1\"", "\"fixed\"", "\"none\"", "[]"), "rings: "},
 		{BODY("\"d\"", "\"c\"", "\"1\"", "\"fixed\"", "\"none\"", "[1]"), "rings: "},
 		{BODY("\"d\"", "\"c\"", "\"1\"", "\"fixed\"", "\"none\"", "[\"*\"]"), "rings: "},
@@ -251,6 +326,16 @@ static void test_bodies_are_refused_by_field(void **state)
 		{"{\"reason\":\"a\\u202eb\"}", "reason: "},
 		{"{\"Reason\":\"x\"}", "Reason: unknown field"},
 	};
+	static const struct bad_body maintenance_bodies[] = {
+		{"{\"reason\":\"x\"}", "seconds: missing"},
+		{"{\"seconds\":60}", "reason: missing"},
+		{"{\"seconds\":-1,\"reason\":\"x\"}", "seconds: expected 0 to 604800"},
+		{"{\"seconds\":604801,\"reason\":\"x\"}", "seconds: expected 0 to 604800"},
+		{"{\"seconds\":1.5,\"reason\":\"x\"}", "seconds: expected an integer"},
+		{"{\"seconds\":\"1h\",\"reason\":\"x\"}", "seconds: expected an integer"},
+		{"{\"seconds\":60,\"reason\":\"\"}", "reason: "},
+		{"{\"seconds\":60,\"reason\":\"x\",\"for\":\"1h\"}", "for: unknown field"},
+	};
 	static const struct bad_body finish_bodies[] = {{"{\"a\":1}", "a: unknown field"}};
 	struct ax *f = *state;
 
@@ -259,6 +344,10 @@ static void test_bodies_are_refused_by_field(void **state)
 	REFUSED(f, "/v1/deployments/d/withdraw", reason_bodies);
 	REFUSED(f, "/v1/deployments/d/rings/canary/reset", reason_bodies);
 	REFUSED(f, "/v1/deployments/d/finish", finish_bodies);
+	REFUSED(f, "/v1/hosts/h0/retire", reason_bodies);
+	REFUSED(f, "/v1/hosts/h0/enrol", reason_bodies);
+	REFUSED(f, "/v1/hosts/h0/exclude", reason_bodies);
+	REFUSED(f, "/v1/hosts/h0/maintenance", maintenance_bodies);
 	struct ax_reply reply = ax_get(f, "/v1/deployments");
 	assert_int_equal(json_array_size(json_object_get(reply.json, "deployments")), 0);
 	ax_release(&reply);
@@ -290,6 +379,8 @@ int main(void)
 		CASE(test_other_content_is_a_conflict),
 		CASE(test_what_may_not_start_says_why),
 		CASE(test_what_is_not_there_is_named),
+		CASE(test_a_host_that_is_not_there_is_named),
+		CASE(test_a_sound_match_is_not_refused_by_its_form),
 		CASE(test_nothing_is_acknowledged_before_it_is_on_disk),
 		CASE(test_bodies_are_refused_by_field),
 		CASE(test_a_reason_is_at_most_200_bytes),

@@ -265,7 +265,7 @@ AX_UNUSED static void ax_new_hub(struct ax *f)
 	char error[RW_STORE_ERROR_BYTES];
 	const struct rw_store_callbacks callbacks = {hub, ax_on_committed, ax_on_failed,
 						     ax_on_recovered};
-	const struct rw_core_sink sink = {hub, ax_take_change, NULL};
+	const struct rw_core_sink sink = {hub, ax_take_change, NULL, NULL};
 
 	policy = (struct rw_policy){.timing = rw_timing_defaults(), .ring_count = 2};
 	policy.rings[0] = ax_ring("canary", 1);

@@ -59,6 +59,7 @@ static void test_hosts_are_listed_by_enrolment(void **state)
 	lists(f, "/v1/hosts?ring=nowhere", "hosts", "host", "");
 	lists(f, "/v1/hosts?state=online&ring=canary", "hosts", "host", "h0 h1 h2 h3 h4");
 	lists(f, "/v1/hosts?state=offline", "hosts", "host", "");
+	lists(f, "/v1/hosts?state=retired", "hosts", "host", "");
 }
 
 static void test_hosts_page_without_loss_or_repetition(void **state)
@@ -145,11 +146,11 @@ static void test_a_host_with_its_facts_and_transitions(void **state)
 	to = text_at(json_array_get(transitions, 0), "to");
 	assert_string_equal(to, "online");
 	/* The list's fields and ten more. */
-	assert_int_equal(json_object_size(reply.json), 11 + 10);
+	assert_int_equal(json_object_size(reply.json), 13 + 10);
 	ax_release(&reply);
 	reply = ax_get(f, "/v1/hosts?limit=1");
 	const json_t *row = json_array_get(json_object_get(reply.json, "hosts"), 0);
-	assert_int_equal(json_object_size(row), 11);
+	assert_int_equal(json_object_size(row), 13);
 	assert_true(json_is_true(json_object_get(row, "safe_start")));
 	assert_string_equal(text_at(json_object_get(row, "spool"), "reason"),
 			    "no space left on device");
@@ -504,7 +505,7 @@ static void test_parameters_are_refused_by_name(void **state)
 		{"/v1/verdict?deployment=d&ring=r&for=fun", "for: expected"},
 		{"/v1/verdict?deployment=d&ring=r&ring=s", "ring: stands more than once"},
 		{"/v1/hosts?state=dead", "state: expected"},
-		{"/v1/hosts?state=retired", "state: expected"},
+		{"/v1/hosts?state=Retired", "state: expected online"},
 		{"/v1/hosts?ring=*", "ring: expected"},
 		{"/v1/hosts?limit=0", "limit: expected"},
 		{"/v1/hosts?limit=1001", "limit: expected"},

@@ -57,7 +57,8 @@ static void test_an_empty_verdict_has_every_field(void **state)
 	HAS_FIELDS(json, "deployment", "ring", "for", "verdict", "reasons", "warnings", "breaker",
 		   "bake", "hosts", "failed", "control", "noise", "coverage", "max_exposed_hosts",
 		   "last_proved_at", "evaluated_at");
-	HAS_FIELDS(at(json, "breaker", NULL), "state", "grade", "rule", "opened_at", "evidence");
+	HAS_FIELDS(at(json, "breaker", NULL), "state", "grade", "rule", "proof", "opened_at",
+		   "evidence");
 	HAS_FIELDS(at(json, "bake", NULL), "state", "step", "steps", "required_seconds",
 		   "observed_seconds", "remaining_seconds", "started_at");
 	HAS_FIELDS(at(json, "hosts", NULL), "enrolled", "online", "suspect", "offline", "planned",
@@ -72,9 +73,10 @@ static void test_an_empty_verdict_has_every_field(void **state)
 	json_decref(json);
 }
 
-static void test_what_is_not_computed_is_neutral(void **state)
+static void test_nothing_is_made_up(void **state)
 {
-	static const struct rw_verdict empty = {.decision = RW_HOLD};
+	static const struct rw_verdict empty = {
+		.decision = RW_HOLD, .upper95 = 1.0, .p = 1.0, .detection_power = 1.0};
 	json_t *json = rw_render_verdict(&empty);
 
 	(void)state;
@@ -85,11 +87,16 @@ static void test_what_is_not_computed_is_neutral(void **state)
 	assert_int_equal(integer_at(json, "failed", "observed_full"), 0);
 	assert_int_equal(integer_at(json, "failed", "module_failed"), 0);
 	assert_int_equal(integer_at(json, "hosts", "looping"), 0);
+	assert_int_equal(integer_at(json, "control", "hosts"), 0);
+	assert_int_equal(integer_at(json, "control", "failed"), 0);
 	real_is(json, "control", "p", 1.0);
 	real_is(json, "control", "host_hours", 0.0);
-	real_is(json, "noise", "detection_power", 1.0); /* no host finds nothing */
+	real_is(json, "noise", "expected_natural", 0.0);
+	real_is(json, "noise", "false_trip_probability", 0.0);
+	real_is(json, "noise", "detection_power", 1.0);
 	real_is(json, "coverage", "ratio", 1.0);
 	text_is(json, "last_proved_at", NULL, "");
+	text_is(json, "breaker", "proof", "none");
 	text_is(json, "breaker", "opened_at", "");
 	text_is(json, "bake", "started_at", "");
 	text_is(json, "evaluated_at", NULL, "");
@@ -110,8 +117,9 @@ static struct rw_verdict *full_verdict(void)
 		.warning_count = 1,
 		.warnings = {RW_WARNING_OVERLAP},
 		.breaker_open = true,
-		.grade = RW_GRADE_LIMIT,
+		.grade = RW_GRADE_EVIDENCE,
 		.rule = RW_RULE_CRASHED,
+		.proof = RW_PROOF_BOOT_LOOP,
 		.opened_wall_ms = UINT64_C(1721362140000),
 		.evidence_count = 1,
 		.bake = RW_BAKE_PAUSED,
@@ -134,7 +142,21 @@ static struct rw_verdict *full_verdict(void)
 		.limit_ppm = 1000,
 		.offline = 3,
 		.crashed = 2,
+		.module_failed = 8,
 		.recovered = 1,
+		.looping = 9,
+		.lower95 = 0.075,
+		.upper95 = 0.42,
+		.observed_full = 10,
+		.certified = true,
+		.control_hosts = 9500,
+		.control_failed = 11,
+		.control_host_ms = UINT64_C(19000) * 3600000 + 1800000,
+		.exposed_host_ms = 12,
+		.p = 0.003,
+		.expected_natural = 2.5,
+		.false_trip = 0.94,
+		.detection_power = 0.146,
 		.covered = 5,
 		.min_coverage_ppm = 950000,
 		.max_exposed_hosts = 7,
@@ -160,8 +182,9 @@ static void test_a_verdict_says_what_the_core_said(void **state)
 	assert_string_equal(json_string_value(json_array_get(at(json, "warnings", NULL), 0)),
 			    "overlap");
 	text_is(json, "breaker", "state", "open");
-	text_is(json, "breaker", "grade", "limit");
+	text_is(json, "breaker", "grade", "evidence");
 	text_is(json, "breaker", "rule", "crashed");
+	text_is(json, "breaker", "proof", "boot_loop");
 	text_is(json, "breaker", "opened_at", "2024-07-19T04:09:00.000Z");
 	text_is(json, "bake", "started_at", "2024-07-19T04:09:00.123Z");
 	text_is(json, "bake", "state", "paused");
@@ -172,8 +195,19 @@ static void test_a_verdict_says_what_the_core_said(void **state)
 	assert_int_equal(integer_at(json, "failed", "recovered"), 1);
 	real_is(json, "failed", "ratio", 4.0 / 19.0);
 	real_is(json, "failed", "limit", 0.001);
-	real_is(json, "failed", "lower95", 0.075293816569);
-	real_is(json, "noise", "detection_power", 0.145868503312);
+	assert_int_equal(integer_at(json, "failed", "module_failed"), 8);
+	assert_int_equal(integer_at(json, "failed", "observed_full"), 10);
+	assert_true(json_is_true(at(json, "failed", "certified")));
+	real_is(json, "failed", "lower95", 0.075);
+	real_is(json, "failed", "upper95", 0.42);
+	assert_int_equal(integer_at(json, "hosts", "looping"), 9);
+	assert_int_equal(integer_at(json, "control", "hosts"), 9500);
+	assert_int_equal(integer_at(json, "control", "failed"), 11);
+	real_is(json, "control", "host_hours", 19000.5);
+	real_is(json, "control", "p", 0.003);
+	real_is(json, "noise", "expected_natural", 2.5);
+	real_is(json, "noise", "false_trip_probability", 0.94);
+	real_is(json, "noise", "detection_power", 0.146);
 	real_is(json, "coverage", "ratio", 0.25);
 	real_is(json, "coverage", "minimum", 0.95);
 	assert_int_equal(integer_at(json, "max_exposed_hosts", NULL), 7);
@@ -317,7 +351,7 @@ static void test_a_host_speaks_of_its_goodbye_only_while_away(void **state)
 
 	(void)state;
 	HAS_FIELDS(json, "host", "ring", "state", "since", "last_heard", "back_by", "boot_id",
-		   "boot_order", "goodbye", "safe_start", "spool");
+		   "boot_order", "goodbye", "excluded", "unregistered", "safe_start", "spool");
 	text_is(json, "goodbye", NULL, "power_off");
 	text_is(json, "back_by", NULL, "2024-07-19T04:09:00.000Z");
 	json_decref(json);
@@ -371,7 +405,7 @@ static void test_a_ring_shows_its_policy(void **state)
 	coverage.kinds[RINGWATCH__V1__KIND__KIND_OOPS] = (struct rw_kind_coverage){7, 1, 1};
 	json = rw_render_ring(&view, &coverage, json_array());
 	HAS_FIELDS(json, "ring", "order", "bake_seconds", "steps", "fleet_share", "limits",
-		   "least_hosts", "min_coverage", "min_exposed", "crash_kinds", "hosts",
+		   "least_hosts", "min_coverage", "min_exposed", "open_on", "crash_kinds", "hosts",
 		   "fleet_hosts", "heard_hosts", "safe_start_hosts", "memory_spool_hosts",
 		   "coverage", "deployments");
 	assert_int_equal(integer_at(json, "heard_hosts", NULL), 9);
@@ -390,11 +424,62 @@ static void test_a_ring_shows_its_policy(void **state)
 	assert_int_equal(integer_at(json, "limits", "offline"), -1);
 	assert_int_equal(integer_at(json, "limits", "module_failed"), -1);
 	real_is(json, "limits", "crashed", 0.001);
+	text_is(json, "open_on", NULL, "limit");
 	assert_int_equal(json_array_size(at(json, "steps", NULL)), 2);
 	assert_int_equal(json_array_size(at(json, "crash_kinds", NULL)), 1);
 	assert_string_equal(json_string_value(json_array_get(at(json, "crash_kinds", NULL), 0)),
 			    "oops");
 	json_decref(json);
+
+	view.policy.limits[RW_RULE_MODULE_FAILED] = (struct rw_limit){true, 5000};
+	view.policy.open_on_evidence = true;
+	json = rw_render_ring(&view, &coverage, json_array());
+	real_is(json, "limits", "module_failed", 0.005);
+	text_is(json, "open_on", NULL, "evidence");
+	json_decref(json);
+}
+
+static void test_a_retired_and_an_excluded_host_are_shown_as_such(void **state)
+{
+	struct rw_host_row row = {.id = "h", .ring = "canary", .presence = RW_RETIRED};
+	struct rw_host_marks marks = {0};
+	json_t *json = rw_render_host(&row, &marks);
+
+	(void)state;
+	text_is(json, "state", NULL, "retired");
+	assert_true(json_is_false(at(json, "excluded", NULL)));
+	assert_true(json_is_false(at(json, "unregistered", NULL)));
+	json_decref(json);
+
+	row.presence = RW_ONLINE;
+	row.excluded = row.unregistered = true;
+	json = rw_render_host(&row, &marks);
+	assert_true(json_is_true(at(json, "excluded", NULL)));
+	assert_true(json_is_true(at(json, "unregistered", NULL)));
+	json_decref(json);
+}
+
+static void test_a_deployment_shows_whose_version_it_is(void **state)
+{
+	struct rw_deployment_view *view = calloc(1, sizeof(*view));
+
+	(void)state;
+	assert_non_null(view);
+	view->row.exposure = RW_EXPOSURE_REPORTED;
+	view->row.state = RW_DEPLOYMENT_ACTIVE;
+	snprintf(view->row.match, sizeof(view->row.match), "module:acme_storage");
+	json_t *json = rw_render_deployment(view);
+	text_is(json, "exposure", NULL, "reported");
+	text_is(json, "match", NULL, "module:acme_storage");
+	json_decref(json);
+
+	view->row.exposure = RW_EXPOSURE_FIXED;
+	view->row.match[0] = '\0';
+	json = rw_render_deployment(view);
+	text_is(json, "exposure", NULL, "fixed");
+	text_is(json, "match", NULL, "none");
+	json_decref(json);
+	free(view);
 }
 
 static void test_shares_are_written_as_people_write_them(void **state)
@@ -432,7 +517,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_empty_verdict_has_every_field),
-		cmocka_unit_test(test_what_is_not_computed_is_neutral),
+		cmocka_unit_test(test_nothing_is_made_up),
+		cmocka_unit_test(test_a_retired_and_an_excluded_host_are_shown_as_such),
+		cmocka_unit_test(test_a_deployment_shows_whose_version_it_is),
 		cmocka_unit_test(test_a_verdict_says_what_the_core_said),
 		cmocka_unit_test(test_states_add_up_over_enrolled),
 		cmocka_unit_test(test_a_bake_never_shows_itself_done_too_early),

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a deployment with reported exposure is told by: `kernel`, `marker:NAME`, `module:NAME`. */
+#ifndef RINGWATCH_LIB_MATCH_H
+#define RINGWATCH_LIB_MATCH_H
+
+/* NULL when `text` is one, else what is expected. */
+const char *rw_match_fault(const char *text);
+
+#endif
