@@ -146,7 +146,7 @@ const struct rw_command rw_commands[] = {
 		 "read.\n"
 		 "Needs no collector. Exit 0: all was as expected; 1: not all, a line for each;\n"
 		 "2: FILE or the policy is wrong.",
-	 .allowed = RW_OPT(JSON) | RW_OPT(POLICY),
+	 .allowed = RW_OPT(JSON) | RW_OPT(POLICY) | RW_OPT(CONFIG),
 	 .run = rw_replay_run},
 	{.words = NULL},
 };

@@ -107,25 +107,40 @@ static void print_json(uint64_t at_ms, const char *wall, const struct rw_verdict
 	json_decref(object);
 }
 
+/* Whether an earlier line is about the same host. */
+static bool is_known(const struct rw_verdict *v, uint32_t line)
+{
+	for (uint32_t i = 0; i < line; i++) {
+		if (strcmp(v->evidence[i].host, v->evidence[line].host) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void print_kinds(const struct rw_verdict *v, uint32_t first)
+{
+	printf(" (%s", v->evidence[first].kind);
+	for (uint32_t i = first + 1; i < v->evidence_count; i++) {
+		if (strcmp(v->evidence[i].host, v->evidence[first].host) == 0)
+			printf(", %s", v->evidence[i].kind);
+	}
+	putchar(')');
+}
+
 static void print_evidence(const struct rw_verdict *v)
 {
-	uint32_t shown = 0, hosts = 0;
+	uint32_t hosts = 0;
 
 	for (uint32_t i = 0; i < v->evidence_count; i++) {
-		bool before = false;
-		for (uint32_t j = 0; j < i && !before; j++)
-			before = strcmp(v->evidence[i].host, v->evidence[j].host) == 0;
-		if (before)
+		if (is_known(v, i))
 			continue;
-		hosts++;
-		if (shown == HOSTS_SHOWN)
+		if (++hosts > HOSTS_SHOWN)
 			continue;
-		printf("%s%s (%s)", shown == 0 ? ": " : ", ", v->evidence[i].host,
-		       v->evidence[i].kind);
-		shown++;
+		printf("%s%s", hosts == 1 ? ": " : ", ", v->evidence[i].host);
+		print_kinds(v, i);
 	}
-	if (hosts > shown)
-		printf(" and %u more", hosts - shown);
+	if (hosts > HOSTS_SHOWN)
+		printf(" and %u more", hosts - HOSTS_SHOWN);
 }
 
 static void print_verdict(void *context, uint64_t at_ms, const struct rw_verdict *v)
@@ -185,20 +200,31 @@ static void print_missed(void *context, const struct rw_statement *statement, co
 
 /* ---- the command ---------------------------------------------------------------------- */
 
-/* The policy that is to judge: --policy's, or `own`. NULL with a complaint. */
+static bool load_config(const char *path, struct rw_policy *policy, char error[RW_CONF_ERROR_BYTES])
+{
+	rw_autofree struct rw_collector_config *config = calloc(1, sizeof(*config));
+
+	if (config == NULL) {
+		snprintf(error, RW_CONF_ERROR_BYTES, "out of memory");
+		return false;
+	}
+	return rw_collector_config_load(path, config, policy, error) == 0;
+}
+
+/* What is to judge: --policy's rings and --config's timing, as far as given, else `own`.
+ * NULL with a complaint. */
 static struct rw_policy *load_policy(const struct rw_args *args, struct rw_policy own)
 {
-	const char *path = args->value[RW_OPT_POLICY];
+	const char *config = args->value[RW_OPT_CONFIG], *path = args->value[RW_OPT_POLICY];
 	struct rw_policy *policy = malloc(sizeof(*policy));
-	char error[RW_CONF_ERROR_BYTES];
+	char error[RW_CONF_ERROR_BYTES] = "out of memory";
 
-	if (policy == NULL) {
-		rw_ctl_fail("out of memory");
-		return NULL;
+	if (policy != NULL) {
+		*policy = own;
+		if ((config == NULL || load_config(config, policy, error)) &&
+		    (path == NULL || rw_policy_load(path, &policy->timing, policy, error) == 0))
+			return policy;
 	}
-	*policy = own;
-	if (path == NULL || rw_policy_load(path, &own.timing, policy, error) == 0)
-		return policy;
 	rw_ctl_fail("%s", error);
 	free(policy);
 	return NULL;
@@ -226,7 +252,7 @@ static int load(const struct rw_args *args, struct rw_scenario *scenario, char *
 	if (*text == NULL)
 		return RW_CTL_USAGE;
 	int status = rw_scenario_read(args->operand, *text, scenario, error);
-	if (status == 0 && rw_args_has(args, RW_OPT_POLICY)) {
+	if (status == 0 && (rw_args_has(args, RW_OPT_POLICY) || rw_args_has(args, RW_OPT_CONFIG))) {
 		rw_autofree struct rw_policy *policy = load_policy(args, scenario->policy);
 		if (policy == NULL)
 			return RW_CTL_USAGE;

@@ -455,7 +455,6 @@ int rw_scenario_set_policy(struct rw_scenario *scenario, const struct rw_policy 
 {
 	struct rw_policy changed = *policy;
 
-	changed.timing = scenario->policy.timing;
 	changed.has_witness = scenario->has_witness;
 	if (check(scenario, &changed, error) != 0)
 		return -EINVAL;

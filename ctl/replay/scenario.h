@@ -133,8 +133,8 @@ int rw_scenario_read(const char *path, char *text, struct rw_scenario *out,
 void rw_scenario_release(struct rw_scenario *scenario);
 
 /*
- * Plays the same by another policy, with the scenario's own timing. -EINVAL: a
- * statement names a ring that it has not.
+ * Plays the same by another policy and its timing. -EINVAL: a statement names a
+ * ring that it has not.
  */
 int rw_scenario_set_policy(struct rw_scenario *scenario, const struct rw_policy *policy,
 			   char error[RW_SCENARIO_ERROR_BYTES]);

@@ -207,9 +207,10 @@ static void test_another_policy_must_have_the_rings(void **state)
 	assert_int_equal(s.policy.ring_count, 2); /* as it was */
 
 	snprintf(policy.rings[2].name, sizeof(policy.rings[2].name), "x");
+	policy.timing.offline_after_ms = 90000;
 	assert_int_equal(rw_scenario_set_policy(&s, &policy, error), 0);
 	assert_int_equal(s.policy.ring_count, 3);
-	assert_int_equal(s.policy.timing.offline_after_ms, 60000); /* the scenario's own */
+	assert_int_equal(s.policy.timing.offline_after_ms, 90000);
 	rw_scenario_release(&s);
 }
 
