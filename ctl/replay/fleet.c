@@ -27,7 +27,7 @@ enum {
 	REJECTED_MS = 30000, /* until a host that was refused asks again */
 	FIRST_ORDER = 1000,
 	NAME_SLOTS = 262144, /* so that half of them stay free */
-	ID_BYTES = RW_CORE_NAME_BYTES + 32,
+	ID_BYTES = RW_CORE_EVENT_ID_BYTES,
 };
 
 /* An event that waits for the next session. */
@@ -427,8 +427,11 @@ static int make_event(struct rw_fleet *fleet, uint32_t index, const struct rw_st
 	};
 
 	fill_boot_id(kept.event.boot_id, index, kept.event.boot_order);
-	snprintf(kept.id, sizeof(kept.id), "%s/replay/%llu", host->name,
-		 (unsigned long long)++host->events);
+	if (statement->event != NULL)
+		snprintf(kept.id, sizeof(kept.id), "%s", statement->event);
+	else
+		snprintf(kept.id, sizeof(kept.id), "%s/replay/%llu", host->name,
+			 (unsigned long long)++host->events);
 	if (told ? host->handle == RW_NO_HOST : late || !may_send(fleet, host))
 		return keep_event(host, &kept);
 	kept.event.id = kept.id;

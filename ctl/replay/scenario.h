@@ -90,6 +90,7 @@ struct rw_statement {
 	enum rw_verb verb;
 	struct rw_hosts_said who;
 	const char *ring, *deployment, *subject, *text;
+	const char *event; /* its id, of a store; NULL: one is made up */
 	const struct rw_deployment_row *row;
 	uint64_t ms, more_ms;
 	uint64_t count;

@@ -570,7 +570,8 @@ static int take_event(struct reading *r, sqlite3_stmt *row)
 	event->error = (int)sqlite3_column_int64(row, 5);
 	event->text = keep(r, text(row, 6));
 	event->subject = event->text == NULL ? NULL : keep(r, text(row, 7));
-	return event->subject == NULL ? -ENOMEM : 0;
+	event->event = event->subject == NULL ? NULL : keep(r, text(row, 8));
+	return event->event == NULL ? -ENOMEM : 0;
 }
 
 /* ---- acts
@@ -755,7 +756,8 @@ static int read_all(struct reading *r)
 	if (status == 0)
 		status = each(r,
 			      "SELECT received_wall_ms, host, kind, boot_order, boot_ms, error,"
-			      " signature, module FROM events WHERE received_wall_ms >= ?1"
+			      " signature, module, host || '/' || lower(hex(spool_id)) || '/' ||"
+			      " sequence FROM events WHERE received_wall_ms >= ?1"
 			      " ORDER BY received_wall_ms, row_id",
 			      take_event);
 	if (status == 0)
