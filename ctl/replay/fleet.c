@@ -69,6 +69,7 @@ struct host {
 	bool in_wheel : 1;
 	bool picked : 1;
 	bool loops : 1;
+	uint32_t blind_kinds;
 	uint64_t loop_up_ms, loop_down_ms;
 	const char *loop_signature;
 	uint64_t events; /* made so far */
@@ -322,6 +323,8 @@ static int say_hello(struct rw_fleet *fleet, uint32_t index)
 	host->connected = true;
 	if (!host->in_wheel)
 		into_wheel(fleet, index, 1 + index % heartbeat_places(fleet, host->ring));
+	if (host->blind_kinds != 0)
+		rw_core_set_blind_kinds(fleet->core, host->handle, host->blind_kinds);
 	send_kept(fleet, host);
 	send_reports(fleet, host);
 	return 0;
@@ -852,6 +855,15 @@ static int do_to(struct rw_fleet *fleet, uint32_t index, const struct rw_stateme
 		return move(fleet, index, statement);
 	case RW_VERB_REPORT:
 		return report(fleet, index, statement);
+	case RW_VERB_BLIND:
+		host->blind_kinds = (uint32_t)statement->count;
+		if (may_send(fleet, host))
+			rw_core_set_blind_kinds(fleet->core, host->handle, host->blind_kinds);
+		return 0;
+	case RW_VERB_DUPLICATE:
+		if (may_send(fleet, host))
+			rw_core_duplicate(fleet->core, host->handle, fleet->now);
+		return 0;
 	case RW_VERB_CUT:
 		host->cut = true;
 		host->connected = false;

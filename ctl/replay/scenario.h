@@ -33,6 +33,8 @@ enum rw_verb {
 	RW_VERB_MOVE,             /* who, ring */
 	RW_VERB_REPORT,           /* who, subject, text (value) */
 	RW_VERB_MODULE_FAILED,    /* who, subject (the module), error */
+	RW_VERB_BLIND,            /* who, count (bits of the kinds) */
+	RW_VERB_DUPLICATE,        /* who */
 	RW_VERB_CUT,              /* who */
 	RW_VERB_MEND,             /* who */
 	RW_VERB_STOP,             /* the collector */

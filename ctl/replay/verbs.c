@@ -299,6 +299,15 @@ static void take_module_failed(struct rw_words *words, struct rw_scenario *scena
 	statement->text = "";
 }
 
+static void take_blind(struct rw_words *words, struct rw_scenario *scenario,
+		       struct rw_statement *statement)
+{
+	(void)scenario;
+	take_hosts(words, statement);
+	if (!rw_words_have(words, "none"))
+		statement->count = rw_words_choices(words, "kind of event", RW_KINDS, rw_kind_at);
+}
+
 /* ---- the collector ------------------------------------------------------------------------ */
 
 static void take_collector(struct rw_words *words, struct rw_scenario *scenario,
@@ -574,6 +583,8 @@ static const struct {
 	{"move", RW_VERB_MOVE, take_move},
 	{"report", RW_VERB_REPORT, take_report},
 	{"module-failed", RW_VERB_MODULE_FAILED, take_module_failed},
+	{"blind", RW_VERB_BLIND, take_blind},
+	{"duplicate", RW_VERB_DUPLICATE, take_hosts_alone},
 	{"cut", RW_VERB_CUT, take_hosts_alone},
 	{"mend", RW_VERB_MEND, take_hosts_alone},
 	{"collector", RW_VERB_STOP, take_collector},
