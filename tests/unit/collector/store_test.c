@@ -941,15 +941,15 @@ static void another_schema_is_refused_by_its_number(void **state)
 
 	assert_int_equal(open_store(f), 0);
 	close_store(f);
-	run_sql(f->path, "PRAGMA user_version=3");
+	run_sql(f->path, "PRAGMA user_version=4");
 	assert_int_equal(open_store(f), -EPROTO);
-	assert_non_null(strstr(f->error, "holds store schema 3, this collector needs 2"));
+	assert_non_null(strstr(f->error, "holds store schema 4, this collector needs 3 or 2"));
 	assert_null(strstr(f->error, "release"));
 	off_t size = size_of(f->path);
 	run_sql(f->path, "PRAGMA user_version=1");
 	assert_int_equal(open_store(f), -EPROTO);
 	assert_non_null(
-		strstr(f->error, "holds store schema 1, this collector needs 2; no release"));
+		strstr(f->error, "holds store schema 1, this collector needs 3 or 2; no release"));
 	assert_non_null(strstr(f->error, "move the file away"));
 	assert_int_equal(size_of(f->path), size);
 }
