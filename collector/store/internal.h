@@ -13,6 +13,7 @@
 
 enum {
 	RW_STORE_DAY_MS = 24 * 60 * 60 * 1000, /* of quotas */
+	RW_STORE_SPOOLS_PER_HOST = 8,          /* older ones are forgotten */
 	RW_STORE_RINGS_BYTES = RW_CORE_RINGS_MAX * RW_CORE_NAME_BYTES,
 	/* Of a column that holds numbers, parted by single spaces; see rw_bind_numbers(). */
 	RW_STORE_NUMBERS_MAX = 3 * RW_CORE_MODULE_FAILURES_KEPT,

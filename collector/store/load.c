@@ -14,12 +14,23 @@
 
 enum { SHOWN_BYTES = 48 }; /* of a value, in a line that says what is wrong */
 
+/* A host's spools, the one that was used last at the end. */
+struct spools {
+	char host[RW_CORE_NAME_BYTES];
+	uint32_t count;
+	struct spool {
+		uint8_t id[16];
+		uint64_t sequence, used_wall_ms;
+	} of[RW_STORE_SPOOLS_PER_HOST];
+};
+
 struct load {
 	const struct rw_store_loader *loader;
 	sqlite3_stmt *row;
 	int next;
 	int bad; /* the first column that does not hold what it must; -1: none */
 	struct rw_change change;
+	struct spools spools;
 };
 
 static void blame(struct load *load, int column)
@@ -340,8 +351,7 @@ static const struct table {
 	 "SELECT host, ring, presence, boot_id, boot_order, since_wall_ms, heard_wall_ms, goodbye,"
 	 " back_by_wall_ms, excluded, by_age, unregistered FROM hosts ORDER BY row_id",
 	 1, RW_CHANGE_HOST, sizeof(struct rw_host_row), load_host},
-	/* A host's own in the order of their use; hosts as they stand. */
-	{"spools", "SELECT host, spool_id, sequence FROM spools ORDER BY host, used_wall_ms", 1, 0,
+	{"spools", "SELECT host, spool_id, sequence, used_wall_ms FROM spools ORDER BY host", 1, 0,
 	 0, NULL},
 	{"runs",
 	 "SELECT deployment, ring, step, started_wall_ms, target, observed_ms, breaker_open, rule,"
@@ -400,19 +410,59 @@ static int bad_row(struct rw_journal *journal, struct load *load, const struct t
 	return -EUCLEAN;
 }
 
-static int give_spool(struct rw_journal *journal, struct load *load, const struct table *table,
-		      char error[RW_STORE_ERROR_BYTES])
+static int give_spools(struct load *load)
 {
 	const struct rw_store_loader *loader = load->loader;
+	const struct spools *spools = &load->spools;
+	int err = 0;
+
+	for (uint32_t i = 0; err == 0 && loader->spool != NULL && i < spools->count; i++)
+		err = loader->spool(loader->context, spools->host, spools->of[i].id,
+				    spools->of[i].sequence);
+	load->spools.count = 0;
+	return err;
+}
+
+/* Where it belongs by its use; what was used before all that there is room for goes. */
+static void add_spool(struct spools *spools, const struct spool *spool)
+{
+	uint32_t at = spools->count;
+
+	while (at > 0 && spools->of[at - 1].used_wall_ms > spool->used_wall_ms)
+		at--;
+	if (spools->count < RW_STORE_SPOOLS_PER_HOST) {
+		memmove(&spools->of[at + 1], &spools->of[at],
+			(spools->count - at) * sizeof(*spool));
+		spools->count++;
+	} else if (at > 0) {
+		at--;
+		memmove(&spools->of[0], &spools->of[1], at * sizeof(*spool));
+	} else {
+		return;
+	}
+	spools->of[at] = *spool;
+}
+
+/* They come sorted by host; to let SQLite sort each host's takes twice as long. */
+static int take_spool(struct rw_journal *journal, struct load *load, const struct table *table,
+		      char error[RW_STORE_ERROR_BYTES])
+{
 	char host[RW_CORE_NAME_BYTES];
-	uint8_t id[16] = {0};
+	struct spool spool = {0};
+	int err = 0;
 
 	TAKE_TEXT(load, host);
-	take_id(load, id);
-	uint64_t sequence = take_u64(load);
+	take_id(load, spool.id);
+	spool.sequence = take_u64(load);
+	spool.used_wall_ms = take_count(load);
 	if (load->bad >= 0)
 		return bad_row(journal, load, table, error);
-	return loader->spool == NULL ? 0 : loader->spool(loader->context, host, id, sequence);
+	if (strcmp(host, load->spools.host) != 0) {
+		err = give_spools(load);
+		memcpy(load->spools.host, host, sizeof(host));
+	}
+	add_spool(&load->spools, &spool);
+	return err;
 }
 
 static int give_row(struct rw_journal *journal, struct load *load, const struct table *table,
@@ -423,7 +473,7 @@ static int give_row(struct rw_journal *journal, struct load *load, const struct 
 	load->next = 0;
 	load->bad = -1;
 	if (table->take == NULL)
-		return give_spool(journal, load, table, error);
+		return take_spool(journal, load, table, error);
 	/* Not all of it: a deployment is large, and a million hosts are many. */
 	memset(&load->change.host, 0, table->row_bytes);
 	load->change.at_wall_ms = 0;
@@ -454,7 +504,7 @@ static int load_table(struct rw_journal *journal, struct load *load, const struc
 	}
 	sqlite3_finalize(load->row);
 	load->row = NULL;
-	return err;
+	return err != 0 ? err : give_spools(load);
 }
 
 int rw_journal_load(struct rw_journal *journal, const struct rw_store_loader *loader,

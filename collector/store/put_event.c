@@ -6,8 +6,7 @@
 #include "collector/store/internal.h"
 
 enum {
-	SPOOLS_PER_HOST = 8, /* older ones are forgotten */
-	EXCERPT_ROWS = 256,  /* a host's last ones, of which one may get its log */
+	EXCERPT_ROWS = 256, /* a host's last ones, of which one may get its log */
 };
 
 _Static_assert((int)RW_STORE_EXCERPTS_A_DAY *(int)RW_LOG_PACKED_MAX <= 256 * 1024,
@@ -33,7 +32,7 @@ static int raise_mark(struct rw_journal *journal, const struct rw_journal_event 
 	b = rw_bind_to(journal, S_SPOOL_FORGET);
 	rw_bind_text(&b, event->text[RW_EVENT_HOST]);
 	rw_bind_id(&b, event->spool_id);
-	rw_bind_i64(&b, SPOOLS_PER_HOST);
+	rw_bind_i64(&b, RW_STORE_SPOOLS_PER_HOST);
 	return rw_binder_run(&b);
 }
 
