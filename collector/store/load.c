@@ -403,8 +403,7 @@ static int bad_row(struct rw_journal *journal, struct load *load, const struct t
 					 shown(load, i, value));
 	const char *name = sqlite3_column_name(load->row, load->bad);
 	snprintf(error, RW_STORE_ERROR_BYTES,
-		 "%s: the store is damaged (table %s, row%s: column %s cannot hold '%s'); "
-		 "it is left as it is",
+		 "%s: the store is damaged (table %s, row%s: column %s cannot hold '%s')",
 		 journal->path, table->name, table->keys == 0 ? " 1" : keys,
 		 name == NULL ? "?" : name, shown(load, load->bad, value));
 	return -EUCLEAN;
@@ -497,8 +496,7 @@ static int load_table(struct rw_journal *journal, struct load *load, const struc
 	if (err == 0 && code != SQLITE_DONE) {
 		err = rw_journal_errno(code);
 		snprintf(error, RW_STORE_ERROR_BYTES,
-			 err == -EUCLEAN ? "%s: the store is damaged (table %s: %s); it is left as "
-					   "it is"
+			 err == -EUCLEAN ? "%s: the store is damaged (table %s: %s)"
 					 : "%s: cannot read table %s: %s",
 			 journal->path, table->name, rw_journal_error(journal));
 	}

@@ -130,8 +130,7 @@ static int open_failed(struct rw_journal *journal, const char *path, const char 
 	int err = rw_journal_errno(code);
 
 	if (err == -EUCLEAN)
-		snprintf(error, RW_STORE_ERROR_BYTES,
-			 "%s: the store is damaged (%s); it is left as it is", path,
+		snprintf(error, RW_STORE_ERROR_BYTES, "%s: the store is damaged (%s)", path,
 			 sqlite3_errmsg(journal->db));
 	else
 		snprintf(error, RW_STORE_ERROR_BYTES, "%s: cannot %s: %s", path, doing,
@@ -166,8 +165,7 @@ static int quick_check(struct rw_journal *journal, const char *path,
 	const char *said =
 		code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : "";
 	if (said == NULL || strcmp(said, "ok") != 0) {
-		snprintf(error, RW_STORE_ERROR_BYTES,
-			 "%s: the store is damaged (%.100s); it is left as it is", path,
+		snprintf(error, RW_STORE_ERROR_BYTES, "%s: the store is damaged (%.100s)", path,
 			 code == SQLITE_ROW && said != NULL ? said : sqlite3_errmsg(journal->db));
 		for (char *c = error; *c != '\0'; c++) {
 			if (*c == '\n')
