@@ -238,6 +238,68 @@ static void retention_spares_young_events_and_those_of_active_deployments(void *
 	assert_int_equal(young.sequences[0], 10);
 }
 
+static void retention_takes_old_transitions_and_leaves_the_audit_trail(void **state)
+{
+	struct fixture *f = *state;
+	struct rw_change change = host_change("h1", RW_ONLINE, RW_SUSPECT);
+	const struct rw_audit_row row = {1000, "argo", "deploy_start", "deployment=d1", ""};
+
+	assert_int_equal(open_store(f), 0);
+	assert_true(rw_store_push_audit(f->store, &row) > 0);
+	for (change.at_wall_ms = 1000; change.at_wall_ms <= 9000; change.at_wall_ms += 1000)
+		push(f, change);
+	sweep(f, NOW_MS, 7500);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM transitions"), 2);
+	assert_int_equal(number_of(f, "SELECT min(at_wall_ms) FROM transitions"), 8000);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM audit"), 1);
+}
+
+/* With them, what else grows with hosts: runs and evidence do not. */
+static void retention_takes_exposures_of_deployments_that_ended_before_it(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *id;
+		enum rw_deployment_state state;
+		uint64_t ended_ms;
+		int64_t kept;
+	} cases[] = {
+		{"old", RW_DEPLOYMENT_FINISHED, 8499, 0},
+		{"taken-back", RW_DEPLOYMENT_WITHDRAWN, 1, 0},
+		{"young", RW_DEPLOYMENT_FINISHED, 8500, 2},
+		{"active", RW_DEPLOYMENT_ACTIVE, 0, 2},
+		{"unknown-end", RW_DEPLOYMENT_FINISHED, 0, 2},
+	};
+	const size_t count = sizeof(cases) / sizeof(cases[0]);
+
+	assert_int_equal(open_store(f), 0);
+	for (size_t i = 0; i < count; i++) {
+		struct rw_change deployment = deployment_change(), run = run_change(true);
+		struct rw_change exposure = exposure_change("h1", 10, 500);
+		snprintf(deployment.deployment.id, RW_CORE_NAME_BYTES, "%s", cases[i].id);
+		snprintf(run.run.deployment, RW_CORE_NAME_BYTES, "%s", cases[i].id);
+		snprintf(exposure.exposure.deployment, RW_CORE_NAME_BYTES, "%s", cases[i].id);
+		deployment.deployment.state = cases[i].state;
+		deployment.deployment.ended_wall_ms = cases[i].ended_ms;
+		push(f, deployment);
+		push(f, run);
+		push(f, exposure);
+		snprintf(exposure.exposure.host, RW_CORE_NAME_BYTES, "h2");
+		push(f, exposure);
+	}
+	/* Where all is kept, all is kept. */
+	sweep(f, NOW_MS, 0);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM exposures"), 2 * (int64_t)count);
+	sweep(f, NOW_MS, 8500);
+	for (size_t i = 0; i < count; i++) {
+		char sql[128];
+		snprintf(sql, sizeof(sql), "SELECT count(*) FROM exposures WHERE deployment='%s'",
+			 cases[i].id);
+		assert_int_equal(number_of(f, sql), cases[i].kept);
+	}
+	assert_int_equal(number_of(f, "SELECT count(*) FROM runs"), (int64_t)count);
+}
+
 static void logs_go_with_their_events_and_quotas_with_their_day(void **state)
 {
 	struct fixture *f = *state;
@@ -304,6 +366,8 @@ int main(void)
 		TEST(a_host_has_so_many_signatures_a_day_of_each_severity),
 		TEST(facts_are_kept_as_they_were_said),
 		TEST(retention_spares_young_events_and_those_of_active_deployments),
+		TEST(retention_takes_old_transitions_and_leaves_the_audit_trail),
+		TEST(retention_takes_exposures_of_deployments_that_ended_before_it),
 		TEST(logs_go_with_their_events_and_quotas_with_their_day),
 		TEST(what_is_over_quota_after_a_sweep_counts_anew),
 	};

@@ -134,6 +134,36 @@ static void audit_and_transitions_can_be_read(void **state)
 	assert_int_equal(transitions, 2);
 }
 
+static void the_audit_trail_is_only_ever_added_to(void **state)
+{
+	struct fixture *f = *state;
+	const struct rw_audit_row row = {1000, "argo", "deploy_start", "deployment=d1", "why"};
+	static const char *const forgeries[] = {
+		"DELETE FROM audit",
+		"DELETE FROM audit WHERE row_id=1",
+		"UPDATE audit SET actor='nobody' WHERE row_id=1",
+		"UPDATE audit SET row_id=7 WHERE row_id=1",
+		"REPLACE INTO audit VALUES (1, 1, 'nobody', 'b', 'c', 'd')",
+		"INSERT INTO audit VALUES (1, 1, 'nobody', 'b', 'c', 'd')"
+		" ON CONFLICT (row_id) DO UPDATE SET actor='nobody'",
+	};
+	sqlite3 *db;
+
+	assert_int_equal(open_store(f), 0);
+	assert_true(rw_store_push_audit(f->store, &row) > 0);
+	reopen(f);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
+		assert_int_not_equal(sqlite3_exec(db, forgeries[i], NULL, NULL, NULL), SQLITE_OK);
+		assert_non_null(strstr(sqlite3_errmsg(db), "append-only"));
+	}
+	sqlite3_close(db);
+	uint64_t last = rw_store_push_audit(f->store, &row);
+	WAIT_FOR(f, f->committed == last);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM audit WHERE actor='argo'"), 2);
+	assert_int_equal(number_of(f, "SELECT max(row_id) FROM audit"), 2);
+}
+
 static void limit_file_size(rlim_t bytes)
 {
 	struct rlimit limit;
@@ -257,6 +287,7 @@ int main(void)
 		TEST(a_group_is_on_disk_as_a_whole_or_not_at_all),
 		TEST(readers_filter_and_page_newest_first),
 		TEST(audit_and_transitions_can_be_read),
+		TEST(the_audit_trail_is_only_ever_added_to),
 		TEST(a_full_disk_holds_acks_back_and_loses_nothing),
 		TEST(nothing_that_was_told_is_lost_by_a_kill),
 	};
