@@ -195,8 +195,14 @@ static bool needs_check(struct rw_journal *journal)
 {
 	struct stat file;
 
-	return stat(journal->path, &file) != 0 || file.st_size <= RW_STORE_ALWAYS_CHECKED_BYTES ||
-	       !is_marked_good(journal, &file);
+	if (stat(journal->path, &file) != 0 || file.st_size <= RW_STORE_ALWAYS_CHECKED_BYTES)
+		return true;
+	if (is_marked_good(journal, &file))
+		return false;
+	rw_info("event=store_check path=%s bytes=%lld note=\"it may have been torn: all of it is "
+		"looked through\"",
+		journal->path, (long long)file.st_size);
+	return true;
 }
 
 /* Whose file it is, looked at before anything in it is touched; `version` 0: it is new. */
