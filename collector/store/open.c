@@ -33,6 +33,7 @@ enum {
 	APPLICATION_ID = 0x72777374, /* "rwst", in the file's header */
 	SCHEMA_BEFORE = 2,           /* what rw_journal_migrate() reads */
 	MARK_BYTES = 128,
+	BOOT_NAME_BYTES = 33,
 	CLOSE_BUSY_MS = 100, /* what a reader may hold up the last checkpoint for */
 };
 
@@ -73,15 +74,39 @@ static int take_lock(struct rw_journal *journal, const char *path, char error[RW
 	return 0;
 }
 
-/* The mark of this boot of the machine; "" when that is not known. */
+/*
+ * This boot of the machine, as 32 hex digits; false: not known. The environment comes
+ * first: where /proc shows processes alone, the unit file tells it.
+ */
+static bool name_boot(char out[BOOT_NAME_BYTES])
+{
+	char line[RW_BOOT_ID_LENGTH + 1] = "";
+	const char *text = getenv("RINGWATCH_BOOT_ID");
+	size_t length = 0;
+
+	if (text == NULL) {
+		rw_autofclose FILE *source = fopen("/proc/sys/kernel/random/boot_id", "re");
+		if (source == NULL || fgets(line, sizeof(line), source) == NULL)
+			return false;
+		text = line;
+	}
+	for (; *text != '\0'; text++) {
+		if (*text == '-')
+			continue;
+		if (strchr("0123456789abcdef", *text) == NULL || length == BOOT_NAME_BYTES - 1)
+			return false;
+		out[length++] = *text;
+	}
+	out[length] = '\0';
+	return length == BOOT_NAME_BYTES - 1;
+}
+
 static void open_mark(const struct stat *file, char out[MARK_BYTES])
 {
-	char boot[RW_BOOT_ID_LENGTH + 1] = "";
-	rw_autofclose FILE *source = fopen("/proc/sys/kernel/random/boot_id", "re");
+	char boot[BOOT_NAME_BYTES];
 
 	out[0] = '\0';
-	if (source != NULL && fgets(boot, sizeof(boot), source) != NULL &&
-	    rw_boot_id_is_valid(boot, strlen(boot)))
+	if (name_boot(boot))
 		snprintf(out, MARK_BYTES, "inode %llu open in boot %s\n",
 			 (unsigned long long)file->st_ino, boot);
 }
