@@ -108,9 +108,12 @@ int rw_run_plain(struct rw_journal *journal, enum rw_statement which);
 /* ---- opening: open.c, migrate.c ------------------------------------------- */
 
 /*
- * Brings a database of schema RW_STORE_SCHEMA_BEFORE to RW_STORE_SCHEMA, all of it or
- * nothing. 0, or negative errno as rw_journal_errno() has it.
+ * Brings a database of schema 2 to 3, all of it or nothing. Returns SQLite's code; after an
+ * error the connection is only to be closed, which takes back what was done.
  */
 int rw_journal_migrate(struct rw_journal *journal);
+
+/* Damage was met: the next opening is to look through all of the file. */
+void rw_journal_suspect(struct rw_journal *journal);
 
 #endif

@@ -70,6 +70,8 @@ int rw_journal_commit(struct rw_journal *journal)
 
 void rw_journal_rollback(struct rw_journal *journal)
 {
+	if (rw_journal_errno(sqlite3_errcode(journal->db)) == -EUCLEAN)
+		rw_journal_suspect(journal);
 	/* Some errors have rolled back already. */
 	if (journal->in_transaction && sqlite3_get_autocommit(journal->db) == 0)
 		(void)rw_run_plain(journal, S_ROLLBACK);

@@ -513,6 +513,8 @@ int rw_journal_load(struct rw_journal *journal, const struct rw_store_loader *lo
 	error[0] = '\0';
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		int err = load_table(journal, &load, &tables[i], error);
+		if (err == -EUCLEAN)
+			rw_journal_suspect(journal);
 		if (err != 0)
 			return err;
 	}

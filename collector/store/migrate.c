@@ -10,8 +10,6 @@
  */
 #include "collector/store/internal.h"
 
-#include <errno.h>
-
 static const char to_3[] =
 	/* Rows stay where they are: adding a column at the end rewrites none. */
 	"ALTER TABLE hosts ADD COLUMN excluded INTEGER NOT NULL DEFAULT 0;"

@@ -146,6 +146,14 @@ static void set_mark(struct rw_journal *journal, void (*make)(const struct stat 
 		(void)!ftruncate(journal->lock_fd, 0);
 }
 
+void rw_journal_suspect(struct rw_journal *journal)
+{
+	journal->is_ready = false;
+	if (ftruncate(journal->lock_fd, 0) != 0)
+		rw_warning("event=store_mark path=%s detail=\"%s\"", journal->path,
+			   strerror(errno));
+}
+
 /* ---- what file it is --------------------------------------------------------- */
 
 static int open_failed(struct rw_journal *journal, const char *path, const char *doing,

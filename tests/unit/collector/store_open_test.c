@@ -496,6 +496,50 @@ static void a_large_store_whose_collector_was_killed_is_not_looked_through(void 
 	assert_int_equal(open_store(f), 0);
 }
 
+/* Damage that was met is looked for the next time, whatever the mark would say. */
+static void a_row_that_cannot_be_is_a_reason_to_look_through_all(void **state)
+{
+	struct fixture *f = *state;
+	const struct rw_store_loader nobody = {0};
+
+	make_large(f);
+	assert_int_equal(open_store(f), 0);
+	push(f, host_change("h1", RW_ONLINE, RW_ONLINE));
+	close_store(f);
+	run_sql(f->path, "UPDATE hosts SET presence=99");
+	assert_int_equal(open_store(f), 0);
+	close_store(f);
+	tear(f);
+	assert_int_equal(open_store(f), 0);
+	assert_int_equal(rw_store_load(f->store, &nobody, f->error), -EUCLEAN);
+	close_store(f);
+	assert_int_equal(open_store(f), -EUCLEAN);
+}
+
+static void damage_that_a_write_meets_is_told_and_looked_for(void **state)
+{
+	struct fixture *f = *state;
+	char junk[4096];
+	struct stat st;
+
+	make_large(f);
+	assert_int_equal(open_store(f), 0);
+	close_store(f);
+	int64_t root = number_of(f, "SELECT rootpage FROM sqlite_schema WHERE name='transitions'");
+	assert_int_equal(stat(f->path, &st), 0);
+	memset(junk, 0x5a, sizeof(junk));
+	write_at(f->path, (root - 1) * (off_t)sizeof(junk), junk, sizeof(junk));
+	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+	assert_int_equal(utimensat(AT_FDCWD, f->path, times, 0), 0);
+	assert_int_equal(open_store(f), 0);
+	push(f, host_change("h1", RW_UNKNOWN, RW_ONLINE));
+	WAIT_FOR(f, f->failures == 1);
+	assert_non_null(strstr(f->error, "malformed"));
+	assert_int_equal(f->committed, 0);
+	close_store(f);
+	assert_int_equal(open_store(f), -EUCLEAN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -515,6 +559,8 @@ int main(void)
 		TEST(only_a_damaged_store_is_set_aside),
 		TEST(a_large_store_is_looked_through_when_it_may_be_torn),
 		TEST(a_large_store_whose_collector_was_killed_is_not_looked_through),
+		TEST(a_row_that_cannot_be_is_a_reason_to_look_through_all),
+		TEST(damage_that_a_write_meets_is_told_and_looked_for),
 	};
 
 	return cmocka_run_group_tests_name("store_open", tests, NULL, NULL);
