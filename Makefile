@@ -257,13 +257,16 @@ run: all $(BUILD)/deps/run
 demo: all $(BUILD)/vm/ready
 	@deploy/demo
 
-bench: all $(BUILD)/vm/ready $(BUILD)/deps/test $(BUILD)/bench/core_bench $(BUILD)/bench/tls_client $(BUILD)/bench/syscalls
+bench: all $(BUILD)/vm/ready $(BUILD)/deps/test $(BUILD)/bench/core_bench $(BUILD)/bench/store_bench $(BUILD)/bench/tls_client $(BUILD)/bench/syscalls
 	@tests/bench/run
 
+$(BUILD)/bench/store_bench: BENCH_ARCHIVES := $(BUILD)/release/collector.a
+$(BUILD)/bench/store_bench: BENCH_LIBS := -lsqlite3
+$(BUILD)/bench/store_bench: $(BUILD)/release/collector.a
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/release/core.a $(BUILD)/release/proto.a $(BUILD)/release/lib.a
 	@mkdir -p $(@D)
 	$(say) BENCH $<
-	$(Q)$(CC) $(COMMON) $(WARNINGS) $(CFLAGS_release) $(LDFLAGS_release) -o $@ $^ $(LIBS_core) $(LIBS_proto) $(LIBS_lib)
+	$(Q)$(CC) $(COMMON) $(WARNINGS) $(CFLAGS_release) $(LDFLAGS_release) -o $@ $< $(BENCH_ARCHIVES) $(filter-out $< $(BENCH_ARCHIVES),$^) $(BENCH_LIBS) $(LIBS_core) $(LIBS_proto) $(LIBS_lib)
 
 # ---- format, lint, analyzers ----------------------------------------------
 

@@ -89,11 +89,15 @@ static int apply_change(struct rw_journal *journal, const struct operation *op)
 	case RW_CHANGE_EVIDENCE_CLEARED:
 		return rw_journal_clear_evidence(journal, row);
 	case RW_CHANGE_TROUBLE:
+		return rw_journal_put_trouble(journal, row);
 	case RW_CHANGE_SIGNATURE:
+		return rw_journal_put_signature(journal, row);
 	case RW_CHANGE_SIGNATURE_GONE:
+		return rw_journal_forget_signature(journal, row);
 	case RW_CHANGE_SIGHTING:
+		return rw_journal_put_sighting(journal, row);
 	case RW_CHANGE_LIFE:
-		return 0;
+		return rw_journal_put_life(journal, row);
 	}
 	return -EINVAL;
 }
