@@ -276,6 +276,33 @@ static void test_an_act_that_would_be_refused_is_told(void **state)
 	assert_said(f, "11m00s hold (withdrawn), 0 of 10\n");
 }
 
+/* Hosts that took a version by themselves, and an operator who takes one of them out. */
+static void test_reports_and_acts_on_hosts_are_played(void **state)
+{
+	struct fixture *f = *state;
+	struct rw_policy policy = policy_with_limit(1000);
+
+	sql(f,
+	    "UPDATE deployments SET exposure = %d, match = 'marker:driver', version = '2',"
+	    " rings = 'ring0'",
+	    (int)RW_EXPOSURE_REPORTED);
+	sql(f,
+	    "INSERT INTO exposures (deployment, host, ring, boot_order, boot_ms, alive, heard,"
+	    " crashed, recovered, acknowledged, at_wall_ms) SELECT 'd1', host, 'ring0', 1000, 1,"
+	    " 1, 1, 0, 0, 0, %llu FROM hosts WHERE host <> 'h9'",
+	    (unsigned long long)(T0 + 7 * MINUTE));
+	event(f, 20 * MINUTE, 0, "h4", "oops", 1000, 30 * MINUTE);
+	judge(f, &policy);
+	assert_said(f, "6m00s hold (no_exposed_hosts, too_few_hosts, bake_incomplete), 0 of 0\n");
+	assert_said(f, "7m00s hold (bake_incomplete), 0 of 9\n");
+	assert_said(f, "20m00s abort (crashed, grade limit), 1 of 9\n");
+
+	audit(f, 15 * MINUTE, "host_exclude", "host=h4", "it lies");
+	judge(f, &policy);
+	assert_null(strstr(f->said, "abort"));
+	assert_string_equal(f->refused, "");
+}
+
 /* Only a week before the first deployment is played, with hosts as they were then. */
 static void test_what_was_long_before_is_not_played(void **state)
 {
@@ -336,6 +363,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_what_happened_after_the_start_counts,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_act_that_would_be_refused_is_told, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_reports_and_acts_on_hosts_are_played, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_long_before_is_not_played, setup,
 						teardown),
