@@ -635,7 +635,7 @@ static uint32_t ring_index(const struct rw_fleet *fleet, const char *ring)
 static bool make_room(struct rw_fleet *fleet)
 {
 	uint32_t room = fleet->room == 0 ? 256 : fleet->room * 2;
-	struct host **hosts = reallocarray(fleet->hosts, room, sizeof(*hosts));
+	struct host **hosts = reallocarray(fleet->hosts, room, sizeof(void *));
 
 	if (hosts == NULL)
 		return false;
@@ -879,7 +879,7 @@ int rw_fleet_do(struct rw_fleet *fleet, const struct rw_statement *statement, st
 		char complaint[RW_FLEET_COMPLAINT_BYTES])
 {
 	const uint32_t *hosts;
-	uint32_t count;
+	uint32_t count = 0;
 
 	fleet->now = now;
 	if (statement->verb == RW_VERB_HOSTS)

@@ -212,9 +212,9 @@ static void clear_evidence(struct rw_ledger *ledger, const struct rw_run_row *ru
 
 	for (struct row *row = ledger->first[RW_CHANGE_EVIDENCE]; row != NULL; row = row->within) {
 		to_change(row, &change);
-		struct key own = key_of(&change);
-		row->gone = row->gone || (strcmp(own.part[0], run->deployment) == 0 &&
-					  strcmp(own.part[1], run->ring) == 0);
+		row->gone =
+			row->gone || (strcmp(change.evidence.deployment, run->deployment) == 0 &&
+				      strcmp(change.evidence.ring, run->ring) == 0);
 	}
 }
 
