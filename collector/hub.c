@@ -520,6 +520,24 @@ struct restore {
 	char *error;
 };
 
+/* Of a row that belongs to one; else NULL. */
+static const char *deployment_of(const struct rw_change *row)
+{
+	switch (row->type) {
+	case RW_CHANGE_RUN:
+	case RW_CHANGE_EVIDENCE_CLEARED:
+		return row->run.deployment;
+	case RW_CHANGE_EXPOSURE:
+		return row->exposure.deployment;
+	case RW_CHANGE_EVIDENCE:
+		return row->evidence.deployment;
+	case RW_CHANGE_SIGHTING:
+		return row->sighting.deployment;
+	default:
+		return NULL;
+	}
+}
+
 static int restore_fault(struct restore *restore, const struct rw_change *row, int err)
 {
 	static const char advice[] = "the policy has lost a ring or hosts_max is too small";
@@ -537,13 +555,14 @@ static int restore_fault(struct restore *restore, const struct rw_change *row, i
 		snprintf(restore->error, RW_STORE_ERROR_BYTES,
 			 "the store's row of what host %s went through does not fit: %s",
 			 row->trouble.host, advice);
+	} else if (deployment_of(row) != NULL) {
+		snprintf(restore->error, RW_STORE_ERROR_BYTES,
+			 "a row of the store's deployment %s does not fit: %s", deployment_of(row),
+			 advice);
 	} else {
 		snprintf(restore->error, RW_STORE_ERROR_BYTES,
-			 "a row of the store's deployment %s does not fit: %s",
-			 row->type == RW_CHANGE_RUN        ? row->run.deployment
-			 : row->type == RW_CHANGE_EXPOSURE ? row->exposure.deployment
-							   : row->evidence.deployment,
-			 advice);
+			 "a row of the store's %s does not fit: it is damaged",
+			 row->type == RW_CHANGE_LIFE ? "life" : "fleet_signatures");
 	}
 	return err == -ENOMEM ? err : -EINVAL;
 }

@@ -106,8 +106,7 @@ int rw_sensor_config_load(const char *path, struct rw_sensor_config *out,
 	if (config.markers_dir_given)
 		return rw_conf_complain(path, "markers_dir", error, only_none);
 	struct rw_netconsole_target target;
-	if (config.netconsole_given &&
-	    rw_netconsole_parse_target(config.netconsole, &target) != 0)
+	if (config.netconsole_given && rw_netconsole_parse_target(config.netconsole, &target) != 0)
 		return rw_conf_complain(path, "netconsole", error,
 					"is no numeric ADDRESS:PORT, expected one such as "
 					"192.0.2.7:6666, or none");

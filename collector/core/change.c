@@ -209,7 +209,14 @@ void rw_tell_life(struct rw_core *core, struct rw_now now)
 	struct rw_control *control = &core->control;
 	struct rw_change change = {
 		.type = RW_CHANGE_LIFE,
-		.life = {.epoch = control->epoch,
+		.life = {.told_wall_ms = now.wall_ms,
+			 .listened_ms =
+				 core->listens && core->obs_ms - core->listen_obs_ms >=
+							  core->policy.timing.suspect_after_ms
+					 ? core->listened_ms + core->obs_ms - core->listen_obs_ms
+				 : core->listens ? core->listened_ms
+						 : 0,
+			 .epoch = control->epoch,
 			 .blackout = core->silence.blackout,
 			 .natural_host_ms = control->natural_host_ms,
 			 .natural_failures = control->natural_failures,
@@ -622,6 +629,8 @@ static int restore_sighting(struct rw_core *core, const struct rw_sighting_row *
 
 static int restore_life(struct rw_core *core, const struct rw_life_row *row)
 {
+	core->listened_ms = row->listened_ms;
+	core->listened_wall_ms = row->told_wall_ms;
 	core->control.epoch = row->epoch;
 	core->control.natural_host_ms = row->natural_host_ms;
 	core->control.natural_failures = row->natural_failures;

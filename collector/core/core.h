@@ -154,9 +154,11 @@ struct rw_sighting_row {
 	bool shared;                   /* by another host, too */
 };
 
-/* What the core knows of the fleet as a whole: one row. */
+/* What the core knows of itself and of the fleet as a whole: one row. */
 struct rw_life_row {
-	uint32_t epoch; /* grows with each start and reset of a run */
+	uint64_t told_wall_ms;
+	uint64_t listened_ms; /* added up over lives that were too short; 0: long enough */
+	uint32_t epoch;       /* grows with each start and reset of a run */
 	bool blackout;
 	/* Hosts that were exposed to nothing: how long they were watched, and how many
 	 * failures that showed. Both are halved each 30 days of watching. */
@@ -288,7 +290,7 @@ struct rw_core;
 /*
  * A new core in *out, copying policy and sink. `hosts_max` bounds its memory.
  * -EINVAL (policy is not sound), -ENOMEM. It is *blind* until it has listened
- * for one full offline_after.
+ * for one full offline_after, see core.c.
  */
 int rw_core_new(const struct rw_policy *policy, const struct rw_core_sink *sink, uint32_t hosts_max,
 		struct rw_now now, struct rw_core **out);

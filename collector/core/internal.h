@@ -287,8 +287,12 @@ struct rw_core {
 
 	uint64_t last_boot_ms; /* of the last input */
 	uint64_t last_wall_ms;
-	uint64_t obs_ms; /* the observing clock: stalls and sickness left out */
-	uint64_t listen_obs_ms;
+	uint64_t obs_ms;        /* the observing clock: stalls and sickness left out */
+	uint64_t listen_obs_ms; /* since when it listens */
+	uint64_t listened_ms;   /* before that, in lives that were too short */
+	uint64_t listened_wall_ms;
+	uint64_t listen_told_obs_ms; /* of the last row that said so */
+	bool listens;
 	uint64_t stall_obs_ms;
 	uint64_t tick_obs_ms;
 	bool stalled;     /* there was a stall at stall_obs_ms */
@@ -331,6 +335,8 @@ struct rw_core {
 
 /* Moves the observing clock; every input begins with it. */
 void rw_core_advance(struct rw_core *core, struct rw_now now);
+/* How long it has to listen, from listen_obs_ms on. */
+uint64_t rw_core_listening_ms(const struct rw_core *core);
 /* Nobody was looked at up to this moment. */
 void rw_core_mark_stall(struct rw_core *core);
 /* Cuts at a character's beginning when it does not fit. */
@@ -366,6 +372,8 @@ bool rw_presence_hear(struct rw_core *core, rw_host_handle handle, struct rw_now
 void rw_presence_tick_late(struct rw_core *core, struct rw_now now);
 /* Whatever other deadline has come. */
 void rw_presence_tick_due(struct rw_core *core, struct rw_now now);
+/* The unknown are offline when listening is over. */
+void rw_presence_restored(struct rw_core *core);
 /* OFFLINE, and silent for a while yet. Tells nobody and judges nothing. */
 void rw_presence_lose(struct rw_core *core, rw_host_handle handle, struct rw_now now);
 /* A host that nobody knew before is in this ring. */

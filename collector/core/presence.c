@@ -525,6 +525,19 @@ void rw_presence_tick_late(struct rw_core *core, struct rw_now now)
 }
 
 /* Unknown since the restart, or since it was enrolled anew: in the order of that. */
+void rw_presence_restored(struct rw_core *core)
+{
+	uint64_t since_obs_ms = core->listen_obs_ms + rw_core_listening_ms(core) -
+				core->policy.timing.offline_after_ms;
+
+	for (rw_host_handle at = core->lists[RW_UNKNOWN].head; at != RW_NO_HOST;) {
+		struct rw_host *host = rw_table_at(&core->table, at);
+
+		host->mark_obs_ms = since_obs_ms;
+		at = host->next;
+	}
+}
+
 static void tick_unknown(struct rw_core *core, struct rw_now now)
 {
 	rw_host_handle handle;

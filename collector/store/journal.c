@@ -273,6 +273,8 @@ int rw_journal_put_life(struct rw_journal *journal, const struct rw_life_row *ro
 {
 	struct rw_binder b = rw_bind_to(journal, S_LIFE);
 
+	rw_bind_u64(&b, row->told_wall_ms);
+	rw_bind_u64(&b, row->listened_ms);
 	rw_bind_u64(&b, row->epoch);
 	rw_bind_i64(&b, row->blackout);
 	rw_bind_u64(&b, row->natural_host_ms);

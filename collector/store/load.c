@@ -166,11 +166,14 @@ static void load_life(struct load *load)
 {
 	struct rw_life_row *row = &load->change.life;
 
+	row->told_wall_ms = take_count(load);
+	row->listened_ms = take_count(load);
 	row->epoch = take_u32(load);
 	row->blackout = take_bool(load);
 	row->natural_host_ms = take_count(load);
 	row->natural_failures = take_count(load);
 	row->natural_watched_ms = take_count(load);
+	load->change.at_wall_ms = row->told_wall_ms;
 }
 
 static void load_deployment(struct load *load)
@@ -336,7 +339,7 @@ static const struct table {
 	void (*take)(struct load *load);
 } tables[] = {
 	{"life",
-	 "SELECT epoch, blackout, natural_host_ms, natural_failures,"
+	 "SELECT told_wall_ms, listened_ms, epoch, blackout, natural_host_ms, natural_failures,"
 	 " natural_watched_ms FROM life",
 	 0, RW_CHANGE_LIFE, sizeof(struct rw_life_row), load_life},
 	{"deployments",

@@ -54,6 +54,8 @@ static const char to_3[] =
 	") STRICT, WITHOUT ROWID;\n"
 	"CREATE TABLE life (\n"
 	"  only INTEGER PRIMARY KEY CHECK (only = 1),\n"
+	"  told_wall_ms INTEGER NOT NULL,\n"
+	"  listened_ms INTEGER NOT NULL,\n"
 	"  epoch INTEGER NOT NULL,\n"
 	"  blackout INTEGER NOT NULL,\n"
 	"  natural_host_ms INTEGER NOT NULL,\n"
@@ -76,7 +78,7 @@ static const char to_3[] =
 	" WHERE step > 0;"
 	"UPDATE exposures SET step=r.step, at_wall_ms=r.started_wall_ms FROM runs r"
 	" WHERE r.deployment=exposures.deployment AND r.ring=exposures.ring;"
-	"INSERT INTO life SELECT 1, 1, 0, 0, 0, 0 WHERE EXISTS"
+	"INSERT INTO life SELECT 1, 0, 0, 1, 0, 0, 0, 0 WHERE EXISTS"
 	" (SELECT 1 FROM runs WHERE step > 0);"
 	"PRAGMA user_version=3;";
 

@@ -139,9 +139,11 @@ CREATE TABLE fleet_signatures (
   control_wall_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What the judgement knows of the whole fleet: one row, or none.
+-- What the judgement knows of itself and of the whole fleet: one row, or none.
 CREATE TABLE life (
   only INTEGER PRIMARY KEY CHECK (only = 1),
+  told_wall_ms INTEGER NOT NULL,
+  listened_ms INTEGER NOT NULL,
   epoch INTEGER NOT NULL,
   blackout INTEGER NOT NULL,
   natural_host_ms INTEGER NOT NULL,

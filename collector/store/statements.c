@@ -66,11 +66,11 @@ const char *const rw_statements[S_COUNT] = {
 		" ON CONFLICT (signature) DO UPDATE SET before_wall_ms=?2, since_wall_ms=?3,"
 		" last_wall_ms=?4, control_wall_ms=?5",
 	[S_FLEET_SIGNATURE_GONE] = "DELETE FROM fleet_signatures WHERE signature=?1",
-	[S_LIFE] = "INSERT INTO life (only, epoch, blackout,"
+	[S_LIFE] = "INSERT INTO life (only, told_wall_ms, listened_ms, epoch, blackout,"
 		   " natural_host_ms, natural_failures, natural_watched_ms)"
-		   " VALUES (1,?1,?2,?3,?4,?5)"
-		   " ON CONFLICT (only) DO UPDATE SET epoch=?1, blackout=?2, natural_host_ms=?3,"
-		   " natural_failures=?4, natural_watched_ms=?5",
+		   " VALUES (1,?1,?2,?3,?4,?5,?6,?7)"
+		   " ON CONFLICT (only) DO UPDATE SET told_wall_ms=?1, listened_ms=?2, epoch=?3,"
+		   " blackout=?4, natural_host_ms=?5, natural_failures=?6, natural_watched_ms=?7",
 	[S_EVENT] =
 		"INSERT INTO events (host, ring, kind, severity, source, boot_id, comm,"
 		" signature, symbol, module, detail, stack, facts, spool_id, sequence, at_wall_ms,"

@@ -6,8 +6,8 @@
  * The disk is a table of the last committed row of each thing.
  */
 #include <assert.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/sim.h"
@@ -151,8 +151,7 @@ static uint64_t take_change(void *context, const struct rw_change *change)
 		return 0;
 	if (disk->pending_count == disk->pending_room) {
 		disk->pending_room = disk->pending_room == 0 ? 256 : disk->pending_room * 2;
-		disk->pending =
-			realloc(disk->pending, disk->pending_room * sizeof(*disk->pending));
+		disk->pending = realloc(disk->pending, disk->pending_room * sizeof(*disk->pending));
 		assert(disk->pending != NULL);
 	}
 	disk->pending[disk->pending_count++] = *change;
@@ -272,8 +271,8 @@ struct rw_core *sim_collector_twin(struct sim *sim)
 bool sim_connection_lives(const struct sim *sim, const struct sim_host *host)
 {
 	/* Behind a cut nobody says that the other end is gone. */
-	return !host->link || (sim->collector.core != NULL &&
-			       sim->collector.sessions[host - sim->hosts] != 0);
+	return !host->link ||
+	       (sim->collector.core != NULL && sim->collector.sessions[host - sim->hosts] != 0);
 }
 
 /* ---- messages ----------------------------------------------------------------------------- */
@@ -416,7 +415,8 @@ static void deliver(struct sim *sim)
 	}
 }
 
-/* ---- time -------------------------------------------------------------------------------------- */
+/* ---- time --------------------------------------------------------------------------------------
+ */
 
 static void faults(struct sim *sim)
 {

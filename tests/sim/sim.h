@@ -122,7 +122,7 @@ struct sim_collector {
 	uint64_t stall_ms; /* does nothing before */
 	uint64_t tick_ms;  /* next */
 	uint64_t sequence;
-	uint64_t connection;       /* of the next session */
+	uint64_t connection;           /* of the next session */
 	uint32_t marks[SIM_HOSTS_MAX]; /* highest event taken */
 	uint64_t sessions[SIM_HOSTS_MAX];
 	uint32_t restarts;
@@ -154,7 +154,7 @@ struct sim_exposed {
 struct sim_run {
 	bool started, open, ended;
 	uint32_t ring;
-	uint64_t at_risk; /* the most that was ever shown */
+	uint64_t at_risk;        /* the most that was ever shown */
 	uint64_t first_death_ms; /* truly; 0: none */
 	struct sim_exposed of[SIM_HOSTS_MAX];
 };

@@ -102,7 +102,8 @@ static void fate(struct sim *sim, struct sim_host *host)
 	else if (sim_once_in(sim, 6 * 60))
 		leaves(sim, host, RW_BYE_REBOOT, 20000 + sim_pick(sim, MINUTE_MS));
 	else if (sim_once_in(sim, 24 * 60))
-		leaves(sim, host, RW_BYE_POWER_OFF, 10 * MINUTE_MS + sim_pick(sim, 120 * MINUTE_MS));
+		leaves(sim, host, RW_BYE_POWER_OFF,
+		       10 * MINUTE_MS + sim_pick(sim, 120 * MINUTE_MS));
 	else if (sim->cuts && sim_once_in(sim, 4 * 60))
 		sim_cut(host, sim->now_ms + 500 + sim_pick(sim, 90000));
 }

@@ -314,11 +314,11 @@ static void there_is_one_life_and_the_last_is_told(void **state)
 {
 	struct fixture *f = *state;
 	struct rw_change row = {.type = RW_CHANGE_LIFE,
-				.life = {UINT32_MAX, true, 4, 5, INT64_MAX}};
+				.life = {1, 2, UINT32_MAX, true, 4, 5, INT64_MAX}};
 
 	assert_int_equal(open_store(f), 0);
 	the_same_comes_back(f, &row, 1);
-	row.life = (struct rw_life_row){13, false, 14, 15, 16};
+	row.life = (struct rw_life_row){11, 12, 13, false, 14, 15, 16};
 	the_same_comes_back(f, &row, 1);
 }
 
