@@ -110,6 +110,7 @@ static struct rw_run_row run_row(const struct rw_core *core, const struct rw_run
 
 void rw_tell_progress(struct rw_core *core, struct rw_run *run, struct rw_now now)
 {
+	run->told_obs_ms = core->obs_ms;
 	struct rw_change change = {.type = RW_CHANGE_RUN, .run = run_row(core, run)};
 
 	tell(core, &change, now);
@@ -117,6 +118,7 @@ void rw_tell_progress(struct rw_core *core, struct rw_run *run, struct rw_now no
 
 void rw_tell_run(struct rw_core *core, struct rw_run *run, struct rw_now now)
 {
+	run->told_obs_ms = core->obs_ms;
 	struct rw_change change = {.type = RW_CHANGE_RUN, .run = run_row(core, run)};
 
 	rest_on(&run->sequence, tell(core, &change, now));
@@ -478,6 +480,7 @@ static int restore_run(struct rw_core *core, const struct rw_run_row *row)
 	run->watched_ms = row->watched_ms;
 	run->watched_from_ms = row->watched_from_ms;
 	run->full_due_ms = 0;
+	run->told_obs_ms = core->obs_ms;
 	run->epoch = row->epoch;
 	run->exposed_host_ms = row->exposed_host_ms;
 	run->control_host_ms = row->control_host_ms;

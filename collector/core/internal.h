@@ -21,6 +21,7 @@ enum {
 	RW_STALL_MS = 2 * RW_CORE_TICK_MS, /* a longer gap is a stall */
 	RW_CRASH_SLACK_MS = 1000, /* how far a host's boot clock may seem to be off at exposure */
 	RW_BAKE_SAVE_MS = 5000,   /* bake that a killed collector may lose */
+	RW_HOURS_SAVE_MS = 60000, /* and watched time, while nothing bakes */
 	RW_HOST_CHUNK = 1024,
 	RW_EXPOSURE_CHUNK = 64,
 	RW_RESYNC_PER_TICK = 4096, /* rows told again in one tick after the sink refused one */
@@ -166,8 +167,9 @@ struct rw_run {
 	uint64_t started_wall_ms;
 	uint64_t target;
 	uint64_t observed_ms;
-	uint64_t saved_ms; /* of observed_ms, in the last row told */
-	bool baking;       /* the clock ran at the last tick */
+	uint64_t saved_ms;    /* of observed_ms, in the last row told */
+	uint64_t told_obs_ms; /* when that was */
+	bool baking;          /* the clock ran at the last tick */
 	uint64_t step_targets[RW_CORE_STEPS_MAX];
 	uint64_t watched_ms; /* bake clock of all steps, never set back */
 	uint64_t watched_from_ms;
