@@ -213,12 +213,16 @@ $(BUILD)/vm/ready: tests/vm/fetch-kernels $(wildcard tests/vm/modules/*) | $(BUI
 	tests/vm/fetch-kernels
 	@touch $@
 
-# Which single breaks of the core its unit tests would not notice; the first MUTANTS
-# by seed 1, 1.5 s each on two cores.
+# Which single breaks of the core neither its unit tests nor the scenarios would notice;
+# the first MUTANTS by seed 1, 2 s each on two cores.
 MUTANTS ?= 120
+MUTANTS_PLAYER := $(BUILD)/release/obj/ctl/main.o -Wl,--start-group \
+	$(patsubst %,$(BUILD)/release/%.a,$(filter-out core,$(NEEDS_ringwatch))) -Wl,--end-group \
+	$(foreach room,$(NEEDS_ringwatch),$(LIBS_$(room))) -pthread
 .PHONY: mutants
-mutants: $(BUILD)/deps/test
-	@tests/mutants --build $(BUILD) --jobs $(JOBS) --count $(MUTANTS) $(MUTANTS_FLAGS)
+mutants: $(BUILD)/deps/test $(BUILD)/ringwatch
+	@tests/mutants --build $(BUILD) --jobs $(JOBS) --count $(MUTANTS) \
+		--player '$(MUTANTS_PLAYER)' $(MUTANTS_FLAGS)
 
 # ---- fuzzing --------------------------------------------------------------
 

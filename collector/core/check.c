@@ -32,7 +32,7 @@ static const char *check_rings(const struct rw_core *core)
 	if (again.enrolled != core->enrolled)
 		return "the enrolled hosts are miscounted";
 	if (again.control.hosts != core->control.hosts ||
-	    again.control.watched != core->control.watched ||
+	    again.control.group.watched != core->control.group.watched ||
 	    again.control.group.online != core->control.group.online ||
 	    again.control.group.silent != core->control.group.silent)
 		return "control is not the sum of its hosts";

@@ -113,7 +113,8 @@ struct rw_trouble {
 /* Hosts by what can be heard of them now. */
 struct rw_group {
 	uint64_t online;
-	uint64_t silent; /* suspect, unknown, or lost */
+	uint64_t watched; /* online or suspect: their hours count */
+	uint64_t silent;  /* suspect, unknown, or lost */
 };
 
 /* Failures of n hosts, by the rules that look at them. */
@@ -217,7 +218,6 @@ struct rw_ring {
 struct rw_control {
 	uint64_t hosts;
 	struct rw_group group;
-	uint64_t watched; /* online or suspect */
 	uint32_t epoch;
 	uint64_t natural_host_ms;
 	uint64_t natural_failures;

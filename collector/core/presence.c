@@ -175,13 +175,13 @@ static void count_by(struct rw_core *core, const struct rw_host *host, uint64_t 
 	if (!rw_control_is(host))
 		return;
 	control->hosts += by;
-	control->watched += host->presence == RW_ONLINE || host->presence == RW_SUSPECT ? by : 0;
 	rw_group_count(&control->group, host, by);
 }
 
 void rw_group_count(struct rw_group *group, const struct rw_host *host, uint64_t by)
 {
 	group->online += host->presence == RW_ONLINE ? by : 0;
+	group->watched += host->presence == RW_ONLINE || host->presence == RW_SUSPECT ? by : 0;
 	group->silent +=
 		host->presence == RW_SUSPECT || host->presence == RW_UNKNOWN || host->lost ? by : 0;
 }
