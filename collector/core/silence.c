@@ -163,7 +163,7 @@ void rw_silence_tick(struct rw_core *core, struct rw_now now)
 
 	if (blind == NULL)
 		tick_blackout(core, exposed_silent, now);
-	if (blind == NULL || core->silence.dark)
+	if (blind == NULL || core->silence.was_asked)
 		tick_witness(core,
 			     core->policy.has_witness && exposed_silent &&
 				     !rw_silence_has_control(core),
