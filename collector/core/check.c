@@ -141,7 +141,7 @@ static const char *check_list(const struct rw_core *core, enum rw_presence prese
 		const struct rw_host *host = rw_table_at(&core->table, at);
 
 		if (host == NULL || host->presence != presence || host->prev != before ||
-		    host->gasping || host->lost)
+		    host->gasping || (host->lost && presence != RW_UNKNOWN))
 			return "a list of a presence is broken";
 		if (is_ordered && (host->mark_obs_ms < mark || host->mark_obs_ms > core->obs_ms))
 			return "the list of unknown hosts is not in the order of time";

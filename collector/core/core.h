@@ -223,6 +223,7 @@ struct rw_exposure_row {
 	bool crashed;
 	bool module_failed;
 	bool left_offline; /* retired while it was offline: counts as offline for good */
+	bool left_out;     /* its host was excluded when the deployment ended */
 	bool recovered;    /* was offline, came back in the same boot */
 	bool acknowledged; /* by a reset: its failure so far does not count */
 };

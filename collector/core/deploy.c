@@ -111,11 +111,12 @@ int rw_deployment_add(struct rw_core *core, const struct rw_deployment_row *row,
 	return 0;
 }
 
-void rw_deployment_end(struct rw_core *core, struct rw_deployment *deployment)
+void rw_deployment_end(struct rw_core *core, struct rw_deployment *deployment, struct rw_now now)
 {
 	for (uint32_t i = 0; i < deployment->row.ring_count; i++) {
 		deployment->runs[i].baking = false;
 		deployment->runs[i].control_failed = 0;
+		rw_exposure_leave_out(core, &deployment->runs[i], now);
 		rw_exposure_release(core, &deployment->runs[i]);
 	}
 }
@@ -375,6 +376,8 @@ struct rw_act_result rw_core_deploy_start(struct rw_core *core, const char *id, 
 	run->started_wall_ms = now.wall_ms;
 	run->target = rw_bake_allowed_hosts(policy, step, core->rings[run->ring].enrolled);
 	run->step_targets[step - 1] = run->target;
+	/* Hosts may have reported the version, and failed, before the start. */
+	rw_breaker_judge(core, run, now);
 	rw_bake_begin(core, run, now);
 	rw_tell_run(core, run, now);
 	return changed(core);
@@ -460,7 +463,7 @@ static struct rw_act_result end(struct rw_core *core, const char *id,
 	deployment->row.state = state;
 	deployment->row.ended_wall_ms = now.wall_ms;
 	rw_copy_text(deployment->row.reason, sizeof(deployment->row.reason), reason);
-	rw_deployment_end(core, deployment);
+	rw_deployment_end(core, deployment, now);
 	rw_tell_deployment(core, deployment, now);
 	return changed(core);
 }
