@@ -543,6 +543,9 @@ static void take_frame(struct rw_fleet_host *host, const Ringwatch__V1__Frame *f
 		/* What is on its way was left alone: it comes again. */
 		host->spool.sent = host->spool.acked;
 		break;
+	case RINGWATCH__V1__FRAME__BODY_WATCH:
+	case RINGWATCH__V1__FRAME__BODY_GASP_CHALLENGE:
+		break; /* it has neither modules nor a netconsole */
 	default:
 		host->shared->counters.bad_frames++;
 		remember(host->shared, host->name, "a second Welcome");
