@@ -9,6 +9,7 @@ struct rw_hosts {
 	struct rw_host_entry *entries;
 	size_t count;
 	struct rw_said_table *said;
+	struct rw_version_table *versions;
 };
 
 struct rw_hosts *rw_hosts_new(void)
@@ -18,7 +19,10 @@ struct rw_hosts *rw_hosts_new(void)
 	if (hosts == NULL)
 		return NULL;
 	hosts->said = rw_said_table_new();
-	if (hosts->said == NULL) {
+	hosts->versions = rw_version_table_new();
+	if (hosts->said == NULL || hosts->versions == NULL) {
+		rw_said_table_free(hosts->said);
+		rw_version_table_free(hosts->versions);
 		free(hosts);
 		return NULL;
 	}
@@ -28,6 +32,11 @@ struct rw_hosts *rw_hosts_new(void)
 struct rw_said_table *rw_hosts_said(struct rw_hosts *hosts)
 {
 	return hosts->said;
+}
+
+struct rw_version_table *rw_hosts_versions(struct rw_hosts *hosts)
+{
+	return hosts->versions;
 }
 
 static void free_marks(struct rw_spool_mark *mark)
@@ -46,7 +55,10 @@ void rw_hosts_free(struct rw_hosts *hosts)
 	for (size_t i = 0; i < hosts->count; i++) {
 		free_marks(hosts->entries[i].marks);
 		rw_host_said_free(hosts->entries[i].said);
+		rw_version_set_free(hosts->entries[i].runs);
+		rw_version_set_free(hosts->entries[i].ran);
 	}
+	rw_version_table_free(hosts->versions);
 	rw_said_table_free(hosts->said);
 	free(hosts->entries);
 	free(hosts);
