@@ -63,6 +63,8 @@ def fleets(tap):
 
         with tap.case("a host's versions are shown"):
             equal(versions(site, "b-00001"), {"marker:driver": "1.0", "kernel": "6.1.0 abcd"}, "versions")
+            shown = site.ask("hosts", "--host", "b-00001").stdout
+            assert "marker:driver  1.0" in shown and "6.1.0 abcd" in shown, shown
 
         with tap.case("hosts are exposed as they report the deployment's version"):
             create(site, "d", "2.0", "marker:driver")
