@@ -134,21 +134,21 @@ void rw_spool_marks_begin_session(struct rw_host_entry *entry)
 
 /* ---- quota -------------------------------------------------------------------- */
 
-bool rw_quota_take(struct rw_host_entry *entry, uint64_t burst, uint64_t per_second, uint64_t spare,
+bool rw_quota_take(struct rw_quota *quota, uint64_t burst, uint64_t per_second, uint64_t spare,
 		   uint64_t boot_ms)
 {
 	uint64_t full = burst * 1000;
-	uint64_t passed_ms = boot_ms - entry->quota_filled_ms;
+	uint64_t passed_ms = boot_ms - quota->filled_ms;
 
-	if (entry->quota_filled_ms == 0 || passed_ms >= full / per_second + 1)
-		entry->quota_milli = full;
+	if (quota->filled_ms == 0 || passed_ms >= full / per_second + 1)
+		quota->milli = full;
 	else
-		entry->quota_milli += passed_ms * per_second;
-	if (entry->quota_milli > full)
-		entry->quota_milli = full;
-	entry->quota_filled_ms = boot_ms;
-	if (entry->quota_milli / 1000 < spare + 1)
+		quota->milli += passed_ms * per_second;
+	if (quota->milli > full)
+		quota->milli = full;
+	quota->filled_ms = boot_ms;
+	if (quota->milli / 1000 < spare + 1)
 		return false;
-	entry->quota_milli -= 1000;
+	quota->milli -= 1000;
 	return true;
 }

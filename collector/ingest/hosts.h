@@ -26,14 +26,20 @@ struct rw_spool_mark {
 	uint64_t refused;
 };
 
+/* A bucket that fills with time; full before it is first used. */
+struct rw_quota {
+	uint64_t filled_ms; /* boot clock */
+	uint64_t milli;     /* thousandths of what may still be taken */
+};
+
 struct rw_host_entry {
 	struct rw_session *session;  /* the live one, or NULL */
 	struct rw_host_said *said;   /* by its last Hello since the start, or NULL */
 	struct rw_version_set *runs; /* by its last report since the start, or NULL */
 	struct rw_version_set *ran;  /* of each subject the last value that was not empty */
 	struct rw_spool_mark *marks; /* last used first */
-	uint64_t quota_filled_ms;    /* boot clock */
-	uint64_t quota_milli;        /* thousandths of an event that it may still send */
+	struct rw_quota events;
+	struct rw_quota versions; /* changes of what it runs */
 };
 
 struct rw_hosts;
@@ -55,8 +61,8 @@ struct rw_spool_mark *rw_spool_mark_use(struct rw_host_entry *entry, const uint8
 /* A new session sends again whatever is not acknowledged. */
 void rw_spool_marks_begin_session(struct rw_host_entry *entry);
 
-/* Takes one event from the host's quota, if `spare` more would be left; false: it is used up. */
-bool rw_quota_take(struct rw_host_entry *entry, uint64_t burst, uint64_t per_second, uint64_t spare,
+/* Takes one from the quota, if `spare` more would be left; false: it is used up. */
+bool rw_quota_take(struct rw_quota *quota, uint64_t burst, uint64_t per_second, uint64_t spare,
 		   uint64_t boot_ms);
 
 #endif

@@ -9,7 +9,7 @@
 #include "collector/ingest/session.h"
 #include "lib/text.h"
 
-enum { BUCKETS = 1024 };
+enum { BUCKETS = 16384 };
 
 /* Texts stand one behind the other, each with its NUL: subject and value of each. */
 struct rw_version_set {
@@ -200,6 +200,15 @@ static bool is_sound(struct rw_session *s, const Ringwatch__V1__Versions *m)
 	return true;
 }
 
+static bool may_change(struct rw_session *s)
+{
+	struct rw_host_entry *entry = rw_hosts_at(rw_hub_hosts(s->ingest->hub), s->host);
+
+	return entry != NULL &&
+	       rw_quota_take(&entry->versions, RW_VERSIONS_BURST, RW_VERSIONS_PER_SECOND, 0,
+			     rw_hub_now(s->ingest->hub).boot_ms);
+}
+
 /* A host changed to what no deployment, of now or before, names. */
 static void tell_unregistered(struct rw_session *s, const struct rw_named_version *now,
 			      const char *before)
@@ -209,6 +218,9 @@ static void tell_unregistered(struct rw_session *s, const struct rw_named_versio
 	char texts[2 * RW_VERSION_VALUE_MAX + RW_VERSION_SUBJECT_MAX + 8];
 	char detail[4 * sizeof(texts)];
 
+	/* Its mark in the verdicts stands; the disk is not filled by one host. */
+	if (!may_change(s))
+		return;
 	snprintf(subject, sizeof(subject), "host=%s ring=%s", s->name, s->ring);
 	int length =
 		snprintf(texts, sizeof(texts), "%s %s -> %s", now->subject, before, now->value);
@@ -261,6 +273,13 @@ void rw_versions_take(struct rw_session *s, const Ringwatch__V1__Versions *m)
 			(struct rw_named_version){m->versions[i]->subject, m->versions[i]->value};
 	struct rw_version_set *now =
 		rw_version_set_share(rw_hosts_versions(hosts), versions, m->n_versions);
+	if (now != NULL && entry != NULL && now != entry->runs && !may_change(s)) {
+		rw_version_set_free(now);
+		rw_session_reject(s, RINGWATCH__V1__REJECT_CODE__REJECT_BAD_FRAME,
+				  "versions: they change more often than once a second",
+				  RW_VERSIONS_RETRY_MS);
+		return;
+	}
 	struct rw_version_set *ran =
 		entry == NULL || now == NULL
 			? NULL

@@ -13,8 +13,15 @@
 #include "collector/hub.h"
 #include "proto/ringwatch.pb-c.h"
 
-/* Of one host; subjects beyond are forgotten, those unseen for longest first. */
-enum { RW_VERSIONS_KEPT = 2 * RW_VERSIONS_MAX };
+enum {
+	/* Of one host; subjects beyond are forgotten, those unseen for longest first. */
+	RW_VERSIONS_KEPT = 2 * RW_VERSIONS_MAX,
+	/* A sensor looks once a second. Who changes again and again, faster, is sent away for
+	 * a while; what it says next time counts. */
+	RW_VERSIONS_BURST = 60,
+	RW_VERSIONS_PER_SECOND = 1,
+	RW_VERSIONS_RETRY_MS = 10000,
+};
 
 struct rw_version_table;
 struct rw_version_set;
