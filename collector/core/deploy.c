@@ -452,7 +452,7 @@ enum rw_version_fate rw_core_version(struct rw_core *core, rw_host_handle handle
 
 	struct version_fate fate = match_version(core, handle, subject, value, true, now);
 
-	if (is_changed && value[0] != '\0')
+	if (value[0] != '\0' && (is_changed || fate.named))
 		rw_presence_set_unregistered(core, handle, !fate.named, now);
 	if (fate.exposed)
 		return RW_VERSION_EXPOSED;
@@ -463,8 +463,9 @@ void rw_core_version_known(struct rw_core *core, rw_host_handle handle, const ch
 			   const char *value, struct rw_now now)
 {
 	rw_core_advance(core, now);
-	if (rw_table_at(&core->table, handle) != NULL)
-		(void)match_version(core, handle, subject, value, false, now);
+	if (rw_table_at(&core->table, handle) != NULL && value[0] != '\0' &&
+	    match_version(core, handle, subject, value, false, now).named)
+		rw_presence_set_unregistered(core, handle, false, now);
 }
 
 /* ---- the ends ------------------------------------------------------------------------------ */

@@ -347,13 +347,19 @@ void rw_history_signature(struct rw_core *core, const struct rw_host *host, cons
 	bool goes_on =
 		seen->row.last_wall_ms != 0 && seen->row.last_wall_ms + RW_WEEK_MS >= now.wall_ms;
 
+	bool is_control = host->exposure_count == 0;
+
+	/* Each hour is soon enough: a week is all that is asked for. */
+	if (goes_on && seen->row.last_wall_ms + RW_HOUR_MS > now.wall_ms &&
+	    (!is_control || seen->row.control_wall_ms + RW_HOUR_MS > now.wall_ms))
+		return;
 	if (!goes_on) {
 		seen->row.before_wall_ms = seen->row.last_wall_ms;
 		seen->row.since_wall_ms = now.wall_ms;
 	}
 	if (now.wall_ms > seen->row.last_wall_ms)
 		seen->row.last_wall_ms = now.wall_ms;
-	if (host->exposure_count == 0)
+	if (is_control)
 		seen->row.control_wall_ms = seen->row.last_wall_ms;
 	rw_tell_signature(core, seen, false, now);
 }

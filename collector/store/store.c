@@ -327,7 +327,7 @@ static uint64_t push(struct rw_store *store, struct operation *op)
 		return 0;
 	pthread_mutex_lock(&store->lock);
 	bool is_event = op->type == OPERATION_EVENT;
-	uint64_t max = is_event ? RW_STORE_QUEUE_MAX : RW_STORE_CHANGES_MAX;
+	uint64_t max = is_event ? RW_STORE_QUEUE_MAX + RW_STORE_BATCH_SLACK : RW_STORE_CHANGES_MAX;
 	if (!store->stopping && store->stats.queued < max) {
 		sequence = op->sequence = ++store->stats.pushed;
 		op->group_goes_on = store->group_depth > 0;

@@ -34,7 +34,9 @@ enum {
 	RW_STORE_QUEUE_MAX =
 		65536, /* operations waiting for the writer, before events are refused */
 	RW_STORE_QUEUE_BYTES = 64 << 20, /* of memory, likewise */
-	RW_STORE_CHANGES_MAX = 4000000,  /* before changes are refused, too */
+	/* A batch that was let in is taken whole, with what its events change in between. */
+	RW_STORE_BATCH_SLACK = 4096,
+	RW_STORE_CHANGES_MAX = 4000000, /* before changes are refused, too */
 	RW_STORE_BATCH_MAX = 1000,
 	/* Of each host and severity; what is beyond is only counted. */
 	RW_STORE_SIGNATURES_A_DAY = 64,
