@@ -152,6 +152,13 @@ $(BUILD)/$(1)/tests/%_test: $(BUILD)/$(1)/obj/tests/%_test.o $(ROOMS:%=$(BUILD)/
 endef
 $(foreach variant,$(VARIANTS),$(eval $(call variant_rules,$(variant))))
 
+# The core against a second, naive judgement.
+NAIVE_SOURCES := tests/sim/naive_fuzz.c $(wildcard tests/sim/naive/*.c)
+NAIVE_FUZZ := $(BUILD)/asan/tests/sim/naive_fuzz
+$(NAIVE_FUZZ): $(NAIVE_SOURCES:%.c=$(BUILD)/asan/obj/%.o) $(BUILD)/asan/core.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_asan) $(LDFLAGS_asan) -o $@ $^ -lcmocka $(LIBS_core)
+
 # Rebuild when the flags or the revision change, and only then.
 .PHONY: force
 $(BUILD)/flags: force
