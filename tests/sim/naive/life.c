@@ -47,6 +47,14 @@ void nv_advance(struct naive *m, struct rw_now now)
 		stall(m);
 }
 
+uint64_t nv_listening_ms(const struct naive *m)
+{
+	uint64_t least = m->policy.timing.suspect_after_ms;
+	uint64_t all = m->policy.timing.offline_after_ms;
+
+	return m->listened_ms + least < all ? all - m->listened_ms : least;
+}
+
 const char *nv_blind_reason(const struct naive *m, struct rw_now now)
 {
 	uint64_t gap = gap_ms(m, now);
@@ -56,7 +64,7 @@ const char *nv_blind_reason(const struct naive *m, struct rw_now now)
 		return m->sick;
 	if (m->dark)
 		return "witness";
-	if (obs_ms < m->policy.timing.offline_after_ms)
+	if (obs_ms < nv_listening_ms(m))
 		return "listening";
 	if (gap > STALL_MS ||
 	    (m->stalled && obs_ms - m->stall_obs_ms < m->policy.timing.suspect_after_ms))
@@ -886,8 +894,10 @@ static uint64_t deadline(const struct naive *m, const struct nv_host *host, enum
 		return host->heard_obs_ms + patience_ms;
 	if (which == PLANNED && host->presence == RW_PLANNED)
 		return host->due_obs_ms;
-	if (which == UNKNOWNS && host->presence == RW_UNKNOWN)
-		return host->heard_obs_ms + patience_ms;
+	if (which == UNKNOWNS &&
+	    host->presence == RW_UNKNOWN) /* of this life or of the one before */
+		return host->heard_obs_ms > 0 ? host->heard_obs_ms + patience_ms
+					      : nv_listening_ms(m);
 	return UINT64_MAX;
 }
 
@@ -993,8 +1003,10 @@ static void restart_host(struct naive *m, struct nv_host *host, struct rw_now no
 		set_presence(host, RW_UNKNOWN, now);
 	host->looping = is_loop(host) && now.wall_ms - host->crashes[n - 1].wall_ms < loop_ms;
 	host->loop_end_obs_ms = loop_ms;
-	for (uint32_t d = 0; d < NV_DEPLOYMENTS; d++)
+	for (uint32_t d = 0; d < NV_DEPLOYMENTS; d++) {
 		host->exposures[d].placed_ms = UINT64_MAX;
+		host->exposures[d].excluded_at_end = host->excluded;
+	}
 }
 
 void nv_restart(struct naive *m, struct rw_now now)

@@ -136,6 +136,7 @@ struct naive {
 	struct rw_policy policy;
 	uint64_t last_boot_ms;
 	uint64_t obs_ms, stall_obs_ms, tick_obs_ms;
+	uint64_t listened_ms; /* in lives of the collector that were too short */
 	bool stalled, was_hidden;
 	const char *sick;
 	bool store_failed;
@@ -167,6 +168,8 @@ void nv_duplicate(struct naive *m, uint32_t host, struct rw_now now);
 void nv_set_sick(struct naive *m, const char *reason, struct rw_now now);
 void nv_witness(struct naive *m, bool reachable, struct rw_now now);
 void nv_tick(struct naive *m, struct rw_now now);
+/* How long this life of the collector has to listen. */
+uint64_t nv_listening_ms(const struct naive *m);
 const char *nv_blind_reason(const struct naive *m, struct rw_now now);
 
 /* ---- acts; of the result: status, changed, reasons ---- */
