@@ -197,15 +197,6 @@ static void same_host(struct life *life, uint32_t h)
 		(double)model->ring);
 }
 
-static uint32_t bits(uint32_t count, const int *items)
-{
-	uint32_t all = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		all |= UINT32_C(1) << items[i];
-	return all;
-}
-
 static void same_figures(struct life *life, const char *what, const struct rw_verdict *core,
 			 const struct rw_verdict *model)
 {
@@ -253,6 +244,50 @@ static void same_full(struct life *life, const char *what, const struct nv_figur
 	SAME(certified);
 }
 
+/* Each line that the core shows, and no other; when there is room for all. */
+static void same_evidence(struct life *life, const char *what, uint32_t d, uint32_t ring,
+			  const struct rw_verdict *core)
+{
+	const struct nv_run *run = &life->m->deployments[d].runs[ring];
+	uint32_t count = 0;
+
+	for (uint32_t h = 0; h < life->host_count; h++) {
+		for (int line = 0; line < NV_LINE_COUNT; line++)
+			count += run->lines[h][line];
+	}
+	if (count > RW_CORE_EVIDENCE_MAX ||
+	    differs(life, what, "evidence_count", core->evidence_count, count))
+		return;
+	for (uint32_t i = 0; i < core->evidence_count; i++) {
+		uint32_t h = (uint32_t)strtoul(core->evidence[i].host + 1, NULL, 10);
+		bool is_known = false;
+
+		for (int line = 0; line < NV_LINE_COUNT; line++)
+			is_known = is_known ||
+				   (run->lines[h][line] &&
+				    strcmp(core->evidence[i].kind, nv_line_name(line)) == 0);
+		differs(life, what, core->evidence[i].kind, 1, is_known);
+	}
+}
+
+/* Bits. Those who are new are counted in slots of five minutes: a while either is right. */
+static uint32_t warnings(const struct life *life, const struct rw_verdict *verdict)
+{
+	uint32_t all = 0;
+
+	for (uint32_t i = 0; i < verdict->warning_count; i++)
+		all |= UINT32_C(1) << verdict->warnings[i];
+	for (uint32_t h = 0; h < life->host_count; h++) {
+		const struct nv_host *host = &life->m->hosts[h];
+		uint64_t age_ms = life->m->obs_ms - host->newcomer_obs_ms;
+
+		if (host->newcomer && age_ms > RW_HOUR_MS - RW_NEWCOMER_SLOT_MS &&
+		    age_ms < RW_HOUR_MS + RW_NEWCOMER_SLOT_MS)
+			all &= ~(UINT32_C(1) << RW_WARNING_ENROLMENT_JUMP);
+	}
+	return all;
+}
+
 static void same_verdict(struct life *life, uint32_t d, uint32_t ring, enum rw_question question)
 {
 	static struct rw_verdict core_says, model_says;
@@ -275,9 +310,9 @@ static void same_verdict(struct life *life, uint32_t d, uint32_t ring, enum rw_q
 	SAME(opened_wall_ms);
 	if (strcmp(core->open_ring, model->open_ring) != 0)
 		differs(life, what, "open_ring", 0, 1);
-	differs(life, what, "warnings (bits)",
-		bits(core->warning_count, (const int *)core->warnings),
-		bits(model->warning_count, (const int *)model->warnings));
+	differs(life, what, "warnings (bits)", warnings(life, core), warnings(life, model));
+	if (!core->breaker_open || strcmp(core->open_ring, name) == 0)
+		same_evidence(life, what, d, ring, core);
 	/* What is not on disk yet, no proceed rests on. */
 	if (life->f->holds_commits && model->decision == RW_PROCEED && core->reason_count == 1 &&
 	    core->reasons[0] == RW_REASON_STORE_FAILED)

@@ -8,6 +8,8 @@
 
 #define ERROR 0.05
 
+static const uint64_t hour_ms = 3600 * 1000;
+
 static const struct rw_ring_policy *policy_of(const struct naive *m, uint32_t ring)
 {
 	return &m->policy.rings[ring];
@@ -241,6 +243,20 @@ static struct nv_opening opening_now(const struct naive *m, uint32_t d, uint32_t
 	return opening;
 }
 
+const char *nv_line_name(enum nv_line line)
+{
+	static const char *const names[NV_LINE_COUNT] = {
+		"offline", "oops", "panic", "warning", "unexpected_reboot", "module_load_failed",
+	};
+
+	return names[line];
+}
+
+void nv_note(struct naive *m, uint32_t d, uint32_t h, enum nv_line line)
+{
+	m->deployments[d].runs[m->hosts[h].exposures[d].ring].lines[h][line] = true;
+}
+
 void nv_open(struct naive *m, uint32_t d, uint32_t ring, struct nv_opening opening,
 	     struct rw_now now)
 {
@@ -256,6 +272,13 @@ void nv_open(struct naive *m, uint32_t d, uint32_t ring, struct nv_opening openi
 	run->opened_wall_ms = now.wall_ms;
 	run->opened_failed = f.k[RW_RULE_FAILED];
 	run->opened_at_risk = f.n;
+	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+		const struct nv_exposure *e = &m->hosts[h].exposures[d];
+
+		if (e->is && e->ring == ring && !m->hosts[h].excluded &&
+		    nv_is_offline(e, &m->hosts[h]) && m->hosts[h].presence == RW_OFFLINE)
+			nv_note(m, d, h, NV_LINE_OFFLINE);
+	}
 }
 
 void nv_prove(struct naive *m, uint32_t d, uint32_t ring, enum rw_proof proof, struct rw_now now)
@@ -547,7 +570,7 @@ struct rw_act_result nv_reset(struct naive *m, uint32_t d, uint32_t ring, struct
 	run->grade = RW_GRADE_NONE;
 	run->proof = RW_PROOF_NONE;
 	run->opened_wall_ms = 0;
-	run->rule_is_loose = false;
+	memset(run->lines, 0, sizeof(run->lines));
 	if (f.exposed > run->target)
 		run->target = f.exposed;
 	run->watched_from_ms = run->watched_ms;
@@ -604,7 +627,8 @@ static void fill_ring(const struct naive *m, uint32_t ring, struct rw_verdict *o
 		const struct nv_host *host = &m->hosts[h];
 
 		out->control_hosts += nv_is_control(m, host);
-		newcomers += host->newcomer && host->newcomer_ring == ring;
+		newcomers += host->newcomer && host->newcomer_ring == ring &&
+			     m->obs_ms - host->newcomer_obs_ms < hour_ms;
 		if (!host->known || host->ring != ring)
 			continue;
 		out->presence[host->presence]++;

@@ -421,6 +421,7 @@ static void exposure_hello(struct naive *m, struct nv_host *host, uint32_t d,
 	if (!crashed)
 		return;
 	exposure_crashed(e);
+	nv_note(m, d, (uint32_t)(host - m->hosts), NV_LINE_UNEXPECTED_REBOOT);
 	if (is_boot_loop(host, e))
 		nv_prove(m, d, e->ring, RW_PROOF_BOOT_LOOP, now);
 }
@@ -439,6 +440,7 @@ int nv_hello(struct naive *m, uint32_t h, uint32_t ring, const struct rw_boot *b
 	if (is_new) {
 		host->newcomer = true;
 		host->newcomer_ring = ring;
+		host->newcomer_obs_ms = m->obs_ms;
 	}
 	bool back = host->presence == RW_OFFLINE;
 	bool new_boot = !is_new && memcmp(host->boot_id, boot->id, sizeof(boot->id)) != 0;
@@ -562,13 +564,18 @@ static void exposure_event(struct naive *m, uint32_t h, uint32_t d,
 
 	if (host->excluded || !counts)
 		return;
-	if (first != NULL && moment_counts(e, first->order, first->boot_ms)) {
+	if (first != NULL && !e->module_failed && moment_counts(e, first->order, first->boot_ms)) {
+		nv_note(m, d, h, NV_LINE_MODULE_LOAD_FAILED);
 		e->heard = true;
 		e->module_failed = true;
 	}
 	if (!counts_kind(m, e->ring, event->kind))
 		return;
 	exposure_crashed(e);
+	for (int line = NV_LINE_OOPS; line < NV_LINE_COUNT; line++) {
+		if (strcmp(nv_line_name((enum nv_line)line), event->kind_name) == 0)
+			nv_note(m, d, h, (enum nv_line)line);
+	}
 	if (reboot && is_boot_loop(host, e))
 		nv_prove(m, d, e->ring, RW_PROOF_BOOT_LOOP, now);
 	if (seen != NULL && shares(m, d, h, seen))
@@ -922,6 +929,13 @@ static bool let_one_go(struct naive *m, enum which which, struct rw_now now)
 	else
 		lose(m, next, now);
 	nv_settle(m, false, now);
+	for (uint32_t d = 0; d < m->deployment_count; d++) {
+		const struct nv_exposure *e = &next->exposures[d];
+
+		if (e->is && nv_is_active(m, d) && !next->excluded && nv_is_offline(e, next) &&
+		    m->deployments[d].runs[e->ring].open)
+			nv_note(m, d, (uint32_t)(next - m->hosts), NV_LINE_OFFLINE);
+	}
 	return true;
 }
 

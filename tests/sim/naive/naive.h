@@ -73,11 +73,23 @@ struct nv_host {
 	uint64_t control_crash_turn, control_silence_turn;
 	bool newcomer; /* of this life of the collector */
 	uint32_t newcomer_ring;
+	uint64_t newcomer_obs_ms;
 	struct nv_crash crashes[NV_CRASHES_MAX];
 	uint32_t crash_count;
 	struct nv_module modules[NV_MODULES_MAX];
 	uint32_t module_count;
 	struct nv_exposure exposures[NV_DEPLOYMENTS];
+};
+
+/* What a line of evidence says of a host. */
+enum nv_line {
+	NV_LINE_OFFLINE,
+	NV_LINE_OOPS,
+	NV_LINE_PANIC,
+	NV_LINE_WARNING,
+	NV_LINE_UNEXPECTED_REBOOT,
+	NV_LINE_MODULE_LOAD_FAILED,
+	NV_LINE_COUNT
 };
 
 /* A host has shown a crash signature. */
@@ -119,7 +131,7 @@ struct nv_run {
 	enum rw_grade grade;
 	enum rw_proof proof;
 	uint64_t opened_wall_ms, opened_failed, opened_at_risk;
-	bool rule_is_loose; /* several hosts went at once: who was first is not said */
+	bool lines[NV_HOSTS][NV_LINE_COUNT];
 	struct nv_figures judged;
 	uint32_t judged_step;
 	struct nv_opening may; /* since nv_begin() */
@@ -152,6 +164,8 @@ struct naive {
 };
 
 struct naive *nv_new(const struct rw_policy *policy, struct rw_now now);
+
+const char *nv_line_name(enum nv_line line);
 
 /* ---- inputs: as their namesakes of core.h ---- */
 int nv_hello(struct naive *m, uint32_t host, uint32_t ring, const struct rw_boot *boot,
@@ -202,6 +216,8 @@ void nv_open(struct naive *m, uint32_t deployment, uint32_t ring, struct nv_open
 	     struct rw_now now);
 
 /* ---- between the model's own files ---- */
+/* Its line is in the evidence. */
+void nv_note(struct naive *m, uint32_t deployment, uint32_t host, enum nv_line line);
 bool nv_is_active(const struct naive *m, uint32_t deployment);
 bool nv_is_control(const struct naive *m, const struct nv_host *host);
 bool nv_is_offline(const struct nv_exposure *e, const struct nv_host *host);
