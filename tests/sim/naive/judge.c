@@ -281,13 +281,18 @@ void nv_open(struct naive *m, uint32_t d, uint32_t ring, struct nv_opening openi
 	}
 }
 
-void nv_prove(struct naive *m, uint32_t d, uint32_t ring, enum rw_proof proof, struct rw_now now)
+void nv_prove(struct naive *m, uint32_t d, uint32_t ring, enum rw_proof proof, bool must,
+	      struct rw_now now)
 {
 	struct nv_run *run = &m->deployments[d].runs[ring];
+	struct nv_opening opening = {true, RW_RULE_CRASHED, RW_GRADE_EVIDENCE, proof};
 
-	if (run->step > 0 && run->grade != RW_GRADE_EVIDENCE)
-		nv_open(m, d, ring,
-			(struct nv_opening){true, RW_RULE_CRASHED, RW_GRADE_EVIDENCE, proof}, now);
+	if (run->step == 0 || run->grade == RW_GRADE_EVIDENCE)
+		return;
+	if (must)
+		nv_open(m, d, ring, opening, now);
+	else
+		run->proof_may = opening;
 }
 
 /* What the rules look at; not who is online. */
@@ -319,8 +324,10 @@ void nv_settle(struct naive *m, bool all, struct rw_now now)
 void nv_begin(struct naive *m)
 {
 	for (uint32_t d = 0; d < m->deployment_count; d++) {
-		for (uint32_t r = 0; r < m->policy.ring_count; r++)
+		for (uint32_t r = 0; r < m->policy.ring_count; r++) {
 			m->deployments[d].runs[r].may = (struct nv_opening){0};
+			m->deployments[d].runs[r].proof_may = (struct nv_opening){0};
+		}
 	}
 }
 

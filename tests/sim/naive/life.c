@@ -213,10 +213,12 @@ static void host_crashed(struct naive *m, struct nv_host *host, uint32_t kind, u
 
 	if (!counts_kind(m, host->ring, kind))
 		return;
-	for (uint32_t i = 0; i < host->crash_count; i++) {
-		if (host->crashes[i].order != order)
+	/* Of boots long past it is not known any more; hosts that lose count use a number again. */
+	for (uint32_t i = host->crash_count; i > 0 && i + RW_CORE_CRASHES_KEPT > host->crash_count;
+	     i--) {
+		if (host->crashes[i - 1].order != order)
 			continue;
-		host->crashes[i].unexpected = host->crashes[i].unexpected || unexpected;
+		host->crashes[i - 1].unexpected = host->crashes[i - 1].unexpected || unexpected;
 		return;
 	}
 	if (host->crash_count == NV_CRASHES_MAX)
@@ -234,30 +236,49 @@ static void host_crashed(struct naive *m, struct nv_host *host, uint32_t kind, u
 	host->control_crash_turn = m->turn;
 }
 
-/* Three unexpected ends within half an hour of each other since the exposure, the last of
- * them now; and none in the week before it. */
-static bool is_boot_loop(const struct nv_host *host, const struct nv_exposure *e)
+/* None in the week before the exposure. */
+static bool was_calm_before(const struct nv_host *host, const struct nv_exposure *e)
+{
+	for (uint32_t i = 0; i < host->crash_count; i++) {
+		const struct nv_crash *crash = &host->crashes[i];
+
+		if (crash->unexpected && !boot_end_counts(e, crash->order) &&
+		    crash->wall_ms + week_ms >= e->wall_ms)
+			return false;
+	}
+	return true;
+}
+
+/* How many of its last `of` crashes are unexpected ends since the exposure, within half an
+ * hour before the last such. */
+static uint32_t reboots_since(const struct nv_host *host, const struct nv_exposure *e, uint32_t of)
 {
 	uint64_t newest = 0;
 	uint32_t since = 0;
 
-	for (uint32_t i = 0; i < host->crash_count; i++) {
-		const struct nv_crash *crash = &host->crashes[i];
+	for (uint32_t i = host->crash_count; i > 0 && i + of > host->crash_count; i--) {
+		const struct nv_crash *crash = &host->crashes[i - 1];
 
-		if (!crash->unexpected)
+		if (!crash->unexpected || !boot_end_counts(e, crash->order))
 			continue;
-		if (boot_end_counts(e, crash->order))
-			newest = crash->wall_ms > newest ? crash->wall_ms : newest;
-		else if (crash->wall_ms + week_ms >= e->wall_ms)
-			return false;
+		newest = newest == 0 ? crash->wall_ms : newest;
+		since += newest - crash->wall_ms <= loop_ms;
 	}
-	for (uint32_t i = 0; i < host->crash_count; i++) {
-		const struct nv_crash *crash = &host->crashes[i];
+	return since;
+}
 
-		since += crash->unexpected && boot_end_counts(e, crash->order) &&
-			 newest - crash->wall_ms <= loop_ms;
-	}
-	return since >= 3;
+/* Crashes that are no reboots, between reboots, may make it forget one of three. */
+static void prove_boot_loop(struct naive *m, const struct nv_host *host, uint32_t d,
+			    struct rw_now now)
+{
+	const struct nv_exposure *e = &host->exposures[d];
+
+	if (!was_calm_before(host, e))
+		return;
+	if (reboots_since(host, e, RW_CORE_CRASHES_KEPT - 1) >= 3)
+		nv_prove(m, d, e->ring, RW_PROOF_BOOT_LOOP, true, now);
+	else if (reboots_since(host, e, NV_CRASHES_MAX) >= 3)
+		nv_prove(m, d, e->ring, RW_PROOF_BOOT_LOOP, false, now);
 }
 
 static bool excuses(const struct naive *m, struct nv_host *host, uint64_t order, struct rw_now now)
@@ -422,8 +443,7 @@ static void exposure_hello(struct naive *m, struct nv_host *host, uint32_t d,
 		return;
 	exposure_crashed(e);
 	nv_note(m, d, (uint32_t)(host - m->hosts), NV_LINE_UNEXPECTED_REBOOT);
-	if (is_boot_loop(host, e))
-		nv_prove(m, d, e->ring, RW_PROOF_BOOT_LOOP, now);
+	prove_boot_loop(m, host, d, now);
 }
 
 int nv_hello(struct naive *m, uint32_t h, uint32_t ring, const struct rw_boot *boot,
@@ -576,10 +596,10 @@ static void exposure_event(struct naive *m, uint32_t h, uint32_t d,
 		if (strcmp(nv_line_name((enum nv_line)line), event->kind_name) == 0)
 			nv_note(m, d, h, (enum nv_line)line);
 	}
-	if (reboot && is_boot_loop(host, e))
-		nv_prove(m, d, e->ring, RW_PROOF_BOOT_LOOP, now);
+	if (reboot)
+		prove_boot_loop(m, host, d, now);
 	if (seen != NULL && shares(m, d, h, seen))
-		nv_prove(m, d, e->ring, RW_PROOF_SIGNATURE, now);
+		nv_prove(m, d, e->ring, RW_PROOF_SIGNATURE, true, now);
 }
 
 void nv_event(struct naive *m, uint32_t h, const struct rw_core_event *event, struct rw_now now)

@@ -134,7 +134,7 @@ struct nv_run {
 	bool lines[NV_HOSTS][NV_LINE_COUNT];
 	struct nv_figures judged;
 	uint32_t judged_step;
-	struct nv_opening may; /* since nv_begin() */
+	struct nv_opening may, proof_may; /* since nv_begin() */
 };
 
 struct nv_deployment {
@@ -231,7 +231,8 @@ uint64_t nv_enrolled(const struct naive *m, int ring);
 uint64_t nv_watched_control(const struct naive *m);
 /* Judges each run whose figures have changed, or all. */
 void nv_settle(struct naive *m, bool all, struct rw_now now);
-void nv_prove(struct naive *m, uint32_t deployment, uint32_t ring, enum rw_proof proof,
+/* Not `must`: it may be left out. */
+void nv_prove(struct naive *m, uint32_t deployment, uint32_t ring, enum rw_proof proof, bool must,
 	      struct rw_now now);
 void nv_bake(struct naive *m, bool hidden);
 
