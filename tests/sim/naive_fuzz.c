@@ -23,7 +23,7 @@
 #include "tests/sim/naive/naive.h"
 #include "tests/unit/core/fixture.h"
 
-enum { OPS_MAX = 400, TEXT_BYTES = 512, MINIMISE_SECONDS = 60, ENOUGH_SEEDS = 30 };
+enum { OPS_MAX = 400, TEXT_BYTES = 512, MINIMISE_SECONDS = 15, ENOUGH_SEEDS = 150 };
 
 enum code {
 	OP_HELLO,
@@ -133,7 +133,7 @@ static const char *const met_names[MET_COUNT] = {
 };
 static uint64_t met[MET_COUNT];
 
-/* ---- chance ----------------------------------------------------------------------------- */
+/* ---- chance ------------------------------------------------------ */
 
 static uint64_t dice;
 
@@ -165,7 +165,7 @@ static struct rw_policy random_policy(void)
 	policy.timing.offline_after_ms = 5000 + 3500 * (uint64_t)pick(4);
 	policy.timing.max_planned_ms = 20000;
 	policy.timing.power_off_grace_ms = 30000;
-	policy.timing.retire_after_ms = 0;
+	policy.timing.retire_after_ms = pick(2) == 0 ? 0 : 60000 + pick(600000);
 	policy.has_witness = pick(3) == 0;
 	for (uint32_t i = 0; i < policy.ring_count; i++) {
 		struct rw_ring_policy *ring = &policy.rings[i];
@@ -185,7 +185,7 @@ static struct rw_policy random_policy(void)
 	return policy;
 }
 
-/* ---- what differs -------------------------------------------------------------------------- */
+/* ---- what differs ------------------------------------------------ */
 
 static bool differs(struct life *life, const char *what, const char *field, double core,
 		    double model)
@@ -212,6 +212,14 @@ static void same_host(struct life *life, uint32_t h)
 	if (differs(life, what, "known", handle != RW_NO_HOST, model->known) || !model->known)
 		return;
 	rw_core_host_at(life->f->core, handle, &row);
+	if (row.presence == RW_RETIRED && row.by_age && model->aged_obs_ms != 0)
+		nv_retire_by_age(life->m, h, row.since_wall_ms);
+	/* Once an hour is soon enough, and has to be. */
+	differs(life, what, "left after an hour of age",
+		model->aged_obs_ms != 0 &&
+			life->m->obs_ms - model->aged_obs_ms > RW_HOUR_MS + RW_CORE_TICK_MS,
+		false);
+	SAME(by_age);
 	SAME(presence);
 	SAME(excluded);
 	SAME(unregistered);
@@ -431,7 +439,7 @@ static void same_result(struct life *life, const char *act, struct rw_act_result
 		SAME(reasons[i]);
 }
 
-/* ---- time ------------------------------------------------------------------------------------ */
+/* ---- time -------------------------------------------------------- */
 
 static bool is_known(const struct life *life, uint32_t h)
 {
@@ -470,8 +478,7 @@ static void run(struct life *life, uint32_t ticks)
 	}
 }
 
-/* ---- restarts -----------------------------------------------------------------------------------
- */
+/* ---- restarts ---------------------------------------------------- */
 
 /* The journal without what was superseded, so that folding it stays quick. */
 static void compact(struct fixture *f)
@@ -581,8 +588,7 @@ static void restart(struct life *life)
 	}
 }
 
-/* ---- operations
- * ------------------------------------------------------------------------------------ */
+/* ---- operations -------------------------------------------------- */
 
 static void hello(struct life *life, const struct op *op)
 {
@@ -876,8 +882,7 @@ static void apply(struct life *life, const struct op *op)
 		compare(life);
 }
 
-/* ---- lives
- * --------------------------------------------------------------------------------------------- */
+/* ---- lives ------------------------------------------------------- */
 
 static void create(struct life *life, uint32_t number)
 {
@@ -925,8 +930,8 @@ static void begin(struct life *life, uint64_t seed, struct op *ops, uint32_t *co
 {
 	dice = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	life->f = fx_new(random_policy());
-	life->m = nv_new(&life->f->policy, life->f->now);
 	life->host_count = 3 + pick(pick(2) == 0 ? 8 : 38);
+	life->m = nv_new(&life->f->policy, life->host_count, life->f->now);
 
 	uint32_t there = life->host_count - pick(life->host_count / 3 + 1);
 	for (uint32_t h = 0; h < there; h++)
@@ -941,7 +946,7 @@ static void begin(struct life *life, uint64_t seed, struct op *ops, uint32_t *co
 static void end_life(struct life *life)
 {
 	fx_free(life->f);
-	free(life->m);
+	nv_free(life->m);
 }
 
 static void print_op(FILE *out, uint32_t number, const struct op *op)
@@ -973,8 +978,7 @@ static uint32_t live(uint64_t seed, const bool *keep, bool verbose, char *fault,
 	return failed;
 }
 
-/* ---- few operations
- * ---------------------------------------------------------------------------------------- */
+/* ---- few operations ---------------------------------------------- */
 
 /* Leaves out whatever the failure does not need, within a time. */
 static void minimise(uint64_t seed, bool *keep, uint32_t failed)

@@ -15,7 +15,7 @@ static const struct rw_ring_policy *policy_of(const struct naive *m, uint32_t ri
 	return &m->policy.rings[ring];
 }
 
-/* ---- figures -------------------------------------------------------------------------- */
+/* ---- figures ----------------------------------------------------- */
 
 static bool has_failed(const struct nv_exposure *e, const struct nv_host *host)
 {
@@ -87,7 +87,7 @@ struct nv_figures nv_figures(const struct naive *m, uint32_t d, uint32_t ring, i
 	const struct nv_deployment *deployment = &m->deployments[d];
 	struct nv_figures f = {0};
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		const struct nv_exposure *e = &m->hosts[h].exposures[d];
 
 		if (!e->is || e->ring != ring || (step >= 0 && e->step != (uint32_t)step))
@@ -111,7 +111,7 @@ static uint64_t control_failed(const struct naive *m, const struct nv_run *run)
 {
 	uint64_t failed = 0;
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		const struct nv_host *host = &m->hosts[h];
 
 		failed += run->epoch_turn > 0 && (host->control_crash_turn >= run->epoch_turn ||
@@ -128,7 +128,7 @@ static double chance(const struct naive *m, const struct nv_run *run, uint64_t f
 					 (double)run->control_host_ms);
 }
 
-/* ---- room ---------------------------------------------------------------------------------- */
+/* ---- room -------------------------------------------------------- */
 
 static uint64_t allowed(const struct naive *m, uint32_t ring, uint32_t step)
 {
@@ -146,8 +146,7 @@ static uint64_t room(const struct naive *m, const struct nv_run *run, uint32_t r
 	return run->step > 0 && now_allowed > run->target ? now_allowed : run->target;
 }
 
-/* ---- breakers ---------------------------------------------------------------------------------
- */
+/* ---- breakers ---------------------------------------------------- */
 
 static const enum rw_rule rules[] = {RW_RULE_CRASHED, RW_RULE_OFFLINE, RW_RULE_FAILED,
 				     RW_RULE_MODULE_FAILED};
@@ -272,7 +271,7 @@ void nv_open(struct naive *m, uint32_t d, uint32_t ring, struct nv_opening openi
 	run->opened_wall_ms = now.wall_ms;
 	run->opened_failed = f.k[RW_RULE_FAILED];
 	run->opened_at_risk = f.n;
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		const struct nv_exposure *e = &m->hosts[h].exposures[d];
 
 		if (e->is && e->ring == ring && !m->hosts[h].excluded &&
@@ -331,8 +330,7 @@ void nv_begin(struct naive *m)
 	}
 }
 
-/* ---- bakes
- * ---------------------------------------------------------------------------------------- */
+/* ---- bakes ------------------------------------------------------- */
 
 static bool is_complete(const struct naive *m, const struct nv_run *run, uint32_t ring)
 {
@@ -393,8 +391,7 @@ static void begin_bake(struct naive *m, uint32_t d, uint32_t ring, struct rw_now
 	run->ran = m->obs_ms == m->tick_obs_ms && runs_now(m, d, ring, nv_hides(m, now));
 }
 
-/* ---- acts
- * -------------------------------------------------------------------------------------------- */
+/* ---- acts -------------------------------------------------------- */
 
 static int previous_ring(const struct naive *m, uint32_t d, uint32_t ring)
 {
@@ -424,7 +421,7 @@ static bool is_unhealthy(const struct naive *m, uint32_t d, uint32_t ring)
 {
 	uint64_t offline = 0, enrolled = nv_enrolled(m, (int)ring);
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++)
+	for (uint32_t h = 0; h < m->host_count; h++)
 		offline += m->hosts[h].known && m->hosts[h].ring == ring &&
 			   m->hosts[h].presence == RW_OFFLINE;
 	return m->deployments[d].runs[ring].step == 0 &&
@@ -492,7 +489,7 @@ struct rw_act_result nv_start(struct naive *m, uint32_t d, uint32_t ring, uint32
 	if (result.status != 0)
 		return result;
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		const struct nv_host *host = &m->hosts[h];
 
 		if (deployment->row.exposure == RW_EXPOSURE_FIXED && host->known &&
@@ -530,7 +527,7 @@ struct rw_act_result nv_end(struct naive *m, uint32_t d, enum rw_deployment_stat
 	if (result.status != 0)
 		return result;
 	row->state = state;
-	for (uint32_t h = 0; h < NV_HOSTS; h++)
+	for (uint32_t h = 0; h < m->host_count; h++)
 		m->hosts[h].exposures[d].excluded_at_end = m->hosts[h].excluded;
 	result.changed = true;
 	nv_settle(m, false, now);
@@ -539,7 +536,7 @@ struct rw_act_result nv_end(struct naive *m, uint32_t d, enum rw_deployment_stat
 
 static void acknowledge(struct naive *m, uint32_t d, uint32_t ring, struct rw_now now)
 {
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		struct nv_exposure *e = &m->hosts[h].exposures[d];
 
 		if (!e->is || e->ring != ring ||
@@ -591,8 +588,7 @@ struct rw_act_result nv_reset(struct naive *m, uint32_t d, uint32_t ring, struct
 	return result;
 }
 
-/* ---- verdicts
- * ---------------------------------------------------------------------------------------- */
+/* ---- verdicts ---------------------------------------------------- */
 
 static void warn(struct rw_verdict *out, bool applies, enum rw_warning warning)
 {
@@ -630,7 +626,7 @@ static void fill_ring(const struct naive *m, uint32_t ring, struct rw_verdict *o
 {
 	uint64_t unregistered = 0, newcomers = 0, duplicates = 0;
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		const struct nv_host *host = &m->hosts[h];
 
 		out->control_hosts += nv_is_control(m, host);

@@ -9,19 +9,40 @@
 enum { STALL_MS = 2 * RW_CORE_TICK_MS, SLACK_MS = 1000, HOUR_MS = 3600 * 1000 };
 static const uint64_t loop_ms = 30 * 60 * 1000, week_ms = UINT64_C(7) * 24 * HOUR_MS;
 
-struct naive *nv_new(const struct rw_policy *policy, struct rw_now now)
+static void *get(size_t count, size_t size)
 {
-	struct naive *m = calloc(1, sizeof(*m));
+	void *memory = calloc(count, size);
 
-	if (m == NULL)
+	if (memory == NULL)
 		abort();
+	return memory;
+}
+
+struct naive *nv_new(const struct rw_policy *policy, uint32_t hosts, struct rw_now now)
+{
+	struct naive *m = get(1, sizeof(*m));
+
+	m->host_count = hosts;
+	for (uint32_t h = 0; h < hosts; h++) {
+		m->hosts[h].crashes = get(NV_CRASHES_MAX, sizeof(struct nv_crash));
+		m->hosts[h].modules = get(NV_MODULES_MAX, sizeof(struct nv_module));
+	}
 	m->policy = *policy;
 	m->last_boot_ms = now.boot_ms;
 	m->was_hidden = true;
 	return m;
 }
 
-/* ---- the observing clock ------------------------------------------------------------ */
+void nv_free(struct naive *m)
+{
+	for (uint32_t h = 0; h < m->host_count; h++) {
+		free(m->hosts[h].crashes);
+		free(m->hosts[h].modules);
+	}
+	free(m);
+}
+
+/* ---- the observing clock ----------------------------------------- */
 
 static uint64_t gap_ms(const struct naive *m, struct rw_now now)
 {
@@ -80,7 +101,7 @@ void nv_set_sick(struct naive *m, const char *reason, struct rw_now now)
 	m->sick = reason;
 }
 
-/* ---- control ---------------------------------------------------------------------------- */
+/* ---- control ----------------------------------------------------- */
 
 bool nv_is_active(const struct naive *m, uint32_t deployment)
 {
@@ -102,7 +123,7 @@ uint64_t nv_watched_control(const struct naive *m)
 {
 	uint64_t watched = 0;
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		const struct nv_host *host = &m->hosts[h];
 
 		watched += nv_is_control(m, host) &&
@@ -115,7 +136,7 @@ uint64_t nv_enrolled(const struct naive *m, int ring)
 {
 	uint64_t enrolled = 0;
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++)
+	for (uint32_t h = 0; h < m->host_count; h++)
 		enrolled += m->hosts[h].known && m->hosts[h].presence != RW_RETIRED &&
 			    (ring < 0 || m->hosts[h].ring == (uint32_t)ring);
 	return enrolled;
@@ -130,7 +151,7 @@ static void control_is_back(struct naive *m, struct nv_host *host)
 		m->natural_failures--;
 }
 
-/* ---- exposures --------------------------------------------------------------------------- */
+/* ---- exposures --------------------------------------------------- */
 
 bool nv_is_offline(const struct nv_exposure *e, const struct nv_host *host)
 {
@@ -197,7 +218,7 @@ static void exposure_crashed(struct nv_exposure *e)
 	e->recovered = false;
 }
 
-/* ---- what a host has been through ------------------------------------------------------------ */
+/* ---- what a host has been through -------------------------------- */
 
 static bool is_loop(const struct nv_host *host)
 {
@@ -292,8 +313,7 @@ static bool excuses(const struct naive *m, struct nv_host *host, uint64_t order,
 	return true;
 }
 
-/* ---- being heard --------------------------------------------------------------------------------
- */
+/* ---- being heard ------------------------------------------------- */
 
 static void set_presence(struct nv_host *host, enum rw_presence to, struct rw_now now)
 {
@@ -402,8 +422,7 @@ void nv_duplicate(struct naive *m, uint32_t h, struct rw_now now)
 	nv_settle(m, false, now);
 }
 
-/* ---- hello
- * ------------------------------------------------------------------------------------------- */
+/* ---- hello ------------------------------------------------------- */
 
 static bool boot_died(enum rw_boot_end end, enum rw_presence presence)
 {
@@ -488,8 +507,7 @@ int nv_hello(struct naive *m, uint32_t h, uint32_t ring, const struct rw_boot *b
 	return 0;
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------ */
 
 /* When this host first failed to load that module so; NULL: the event is no such failure. */
 static const struct nv_module *first_failure(struct nv_host *host,
@@ -518,7 +536,7 @@ static uint64_t first_exposure_wall_ms(const struct naive *m, uint32_t d)
 {
 	uint64_t first = UINT64_MAX;
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		const struct nv_exposure *e = &m->hosts[h].exposures[d];
 
 		if (e->is && e->wall_ms < first)
@@ -633,9 +651,7 @@ void nv_event(struct naive *m, uint32_t h, const struct rw_core_event *event, st
 	nv_settle(m, false, now);
 }
 
-/* ---- versions
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- versions ---------------------------------------------------- */
 
 static bool is_version(const char *version, const char *value)
 {
@@ -675,9 +691,7 @@ void nv_version(struct naive *m, uint32_t h, const char *subject, const char *va
 		host->unregistered = !named;
 }
 
-/* ---- operators
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- operators --------------------------------------------------- */
 
 static struct rw_act_result answer(int status, bool changed)
 {
@@ -691,8 +705,12 @@ struct rw_act_result nv_retire(struct naive *m, uint32_t h, struct rw_now now)
 	nv_advance(m, now);
 	if (!host->known)
 		return answer(-ENOENT, false);
-	if (host->presence == RW_RETIRED)
-		return answer(0, false);
+	if (host->presence == RW_RETIRED) {
+		bool by_age = host->by_age;
+
+		host->by_age = false;
+		return answer(0, by_age);
+	}
 	control_is_back(m, host);
 	for (uint32_t d = 0; d < m->deployment_count; d++) {
 		if (host->exposures[d].is && nv_is_active(m, d) && host->presence == RW_OFFLINE)
@@ -721,6 +739,7 @@ struct rw_act_result nv_enrol(struct naive *m, uint32_t h, struct rw_now now)
 		return answer(0, false);
 	if (host->presence == RW_RETIRED) {
 		set_presence(host, RW_UNKNOWN, now);
+		host->by_age = false;
 		host->heard_obs_ms = m->obs_ms;
 		host->heard_turn = m->turn;
 	}
@@ -760,9 +779,7 @@ struct rw_act_result nv_maintenance(struct naive *m, uint32_t h, uint64_t ms, st
 	return answer(0, true);
 }
 
-/* ---- silence
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- silence ----------------------------------------------------- */
 
 static bool is_silent(uint64_t online, uint64_t silent)
 {
@@ -773,7 +790,7 @@ static void control_group(const struct naive *m, uint64_t *online, uint64_t *sil
 {
 	*online = 0;
 	*silent = 0;
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		const struct nv_host *host = &m->hosts[h];
 
 		if (!nv_is_control(m, host))
@@ -877,9 +894,7 @@ static void tick_witness(struct naive *m, struct rw_now now)
 	(void)now;
 }
 
-/* ---- time
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- time -------------------------------------------------------- */
 
 static void lose(struct naive *m, struct nv_host *host, struct rw_now now)
 {
@@ -932,7 +947,7 @@ static bool let_one_go(struct naive *m, enum which which, struct rw_now now)
 {
 	struct nv_host *next = NULL;
 
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		struct nv_host *host = &m->hosts[h];
 		uint64_t due = deadline(m, host, which);
 
@@ -961,7 +976,7 @@ static bool let_one_go(struct naive *m, enum which which, struct rw_now now)
 
 static void tick_hosts(struct naive *m)
 {
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		struct nv_host *host = &m->hosts[h];
 
 		if (host->lost && !m->blackout &&
@@ -972,7 +987,7 @@ static void tick_hosts(struct naive *m)
 
 static void tick_loops(struct naive *m)
 {
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		if (m->hosts[h].looping && m->hosts[h].loop_end_obs_ms <= m->obs_ms)
 			m->hosts[h].looping = false;
 	}
@@ -983,7 +998,7 @@ void nv_tick(struct naive *m, struct rw_now now)
 	const char *blind;
 
 	nv_advance(m, now);
-	for (uint32_t h = 0; h < NV_HOSTS; h++) {
+	for (uint32_t h = 0; h < m->host_count; h++) {
 		struct nv_host *host = &m->hosts[h];
 
 		if (host->known && host->presence == RW_ONLINE &&
@@ -1005,6 +1020,14 @@ void nv_tick(struct naive *m, struct rw_now now)
 		}
 	}
 	tick_loops(m);
+	for (uint32_t h = 0; h < m->host_count; h++) {
+		uint64_t *aged_obs_ms = &m->hosts[h].aged_obs_ms;
+
+		if (!nv_is_aged(m, h, now))
+			*aged_obs_ms = 0;
+		else if (*aged_obs_ms == 0)
+			*aged_obs_ms = m->obs_ms;
+	}
 
 	bool hidden = nv_hides(m, now);
 
@@ -1014,9 +1037,32 @@ void nv_tick(struct naive *m, struct rw_now now)
 	m->tick_obs_ms = m->obs_ms;
 }
 
-/* ---- restart
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- age --------------------------------------------------------- */
+
+bool nv_is_aged(const struct naive *m, uint32_t h, struct rw_now now)
+{
+	const struct nv_host *host = &m->hosts[h];
+	uint64_t after_ms = m->policy.timing.retire_after_ms;
+
+	if (after_ms == 0 || (host->presence != RW_OFFLINE && host->presence != RW_ABSENT))
+		return false;
+	for (uint32_t d = 0; d < m->deployment_count; d++) {
+		if (host->exposures[d].is && nv_is_active(m, d))
+			return false;
+	}
+	return now.wall_ms > host->since_wall_ms + after_ms;
+}
+
+void nv_retire_by_age(struct naive *m, uint32_t h, uint64_t wall_ms)
+{
+	struct nv_host *host = &m->hosts[h];
+
+	control_is_back(m, host);
+	set_presence(host, RW_RETIRED, (struct rw_now){.wall_ms = wall_ms});
+	host->by_age = true;
+}
+
+/* ---- restart ----------------------------------------------------- */
 
 static void restart_host(struct naive *m, struct nv_host *host, struct rw_now now)
 {
@@ -1026,6 +1072,7 @@ static void restart_host(struct naive *m, struct nv_host *host, struct rw_now no
 		return;
 	host->gasping = false;
 	host->gasp_due_obs_ms = 0;
+	host->aged_obs_ms = 0;
 	host->lost = host->presence == RW_OFFLINE && m->blackout;
 	host->lost_obs_ms = 0;
 	host->clock_known = false;
@@ -1059,7 +1106,7 @@ void nv_restart(struct naive *m, struct rw_now now)
 	m->dark = false;
 	m->was_asked = false;
 	m->reachable = false;
-	for (uint32_t h = 0; h < NV_HOSTS; h++)
+	for (uint32_t h = 0; h < m->host_count; h++)
 		restart_host(m, &m->hosts[h], now);
 	for (uint32_t d = 0; d < m->deployment_count; d++) {
 		for (uint32_t r = 0; r < m->policy.ring_count; r++)

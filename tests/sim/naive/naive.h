@@ -59,6 +59,7 @@ struct nv_host {
 	uint64_t heard_obs_ms; /* or since when UNKNOWN */
 	uint64_t heard_turn;   /* grows with each hearing of any host */
 	uint64_t heard_wall_ms, since_wall_ms;
+	uint64_t aged_obs_ms; /* since when nv_is_aged(), as far as seen; 0: is not */
 	uint64_t lost_obs_ms;
 	bool lost; /* OFFLINE, and lately */
 	bool gasping;
@@ -74,9 +75,9 @@ struct nv_host {
 	bool newcomer; /* of this life of the collector */
 	uint32_t newcomer_ring;
 	uint64_t newcomer_obs_ms;
-	struct nv_crash crashes[NV_CRASHES_MAX];
+	struct nv_crash *crashes; /* room for NV_CRASHES_MAX */
 	uint32_t crash_count;
-	struct nv_module modules[NV_MODULES_MAX];
+	struct nv_module *modules; /* likewise */
 	uint32_t module_count;
 	struct nv_exposure exposures[NV_DEPLOYMENTS];
 };
@@ -154,6 +155,7 @@ struct naive {
 	bool store_failed;
 	uint64_t turn;
 	struct nv_host hosts[NV_HOSTS];
+	uint32_t host_count; /* of these, that may be known */
 	uint32_t deployment_count;
 	struct nv_deployment deployments[NV_DEPLOYMENTS];
 	struct nv_sighting sightings[NV_SIGHTINGS_MAX];
@@ -163,7 +165,8 @@ struct naive {
 	uint64_t natural_host_ms, natural_failures;
 };
 
-struct naive *nv_new(const struct rw_policy *policy, struct rw_now now);
+struct naive *nv_new(const struct rw_policy *policy, uint32_t hosts, struct rw_now now);
+void nv_free(struct naive *m);
 
 const char *nv_line_name(enum nv_line line);
 
@@ -199,6 +202,11 @@ struct rw_act_result nv_retire(struct naive *m, uint32_t host, struct rw_now now
 struct rw_act_result nv_enrol(struct naive *m, uint32_t host, struct rw_now now);
 struct rw_act_result nv_exclude(struct naive *m, uint32_t host, struct rw_now now);
 struct rw_act_result nv_maintenance(struct naive *m, uint32_t host, uint64_t ms, struct rw_now now);
+
+/* Away for longer than retire_after, and exposed to nothing active: it may be retired at any
+ * hour from now on. */
+bool nv_is_aged(const struct naive *m, uint32_t host, struct rw_now now);
+void nv_retire_by_age(struct naive *m, uint32_t host, uint64_t wall_ms);
 
 /* The collector was killed and is back, with all that it told. What it had not told yet of
  * the bakes and hours is the caller's to set. */
