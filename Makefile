@@ -58,7 +58,7 @@ ROOMS_sensor := $(filter-out sensor/main.c,$(wildcard sensor/*.c))
 ROOMS_core := $(wildcard collector/core/*.c)
 ROOMS_collector := $(filter-out collector/main.c,$(wildcard collector/*.c collector/ingest/*.c \
 	collector/store/*.c collector/api/*.c))
-ROOMS_ctl := $(filter-out ctl/main.c,$(wildcard ctl/*.c))
+ROOMS_ctl := $(filter-out ctl/main.c,$(wildcard ctl/*.c ctl/replay/*.c))
 ROOMS_fleet := $(filter-out ctl/fleet/main.c,$(wildcard ctl/fleet/*.c))
 ROOMS := lib proto events sensor core collector ctl fleet
 
@@ -69,7 +69,8 @@ MAIN_ringwatch := ctl/main.c
 MAIN_ringwatch-fleet := ctl/fleet/main.c
 NEEDS_ringwatch-sensor := sensor events proto lib
 NEEDS_ringwatch-collector := collector core events proto lib
-NEEDS_ringwatch := ctl events proto lib
+# of the collector only what reads its policy file
+NEEDS_ringwatch := ctl collector core events proto lib
 NEEDS_ringwatch-fleet := fleet proto lib
 LIBS_lib := -lyaml -lssl -lcrypto
 LIBS_proto := -lprotobuf-c
@@ -190,13 +191,16 @@ export UBSAN_OPTIONS = print_stacktrace=1
 
 sanitized := $(PROGRAMS:%=$(BUILD)/asan/%)
 
-.PHONY: unit e2e test vmtest house
+.PHONY: unit e2e test vmtest house scenarios
 unit: $(BUILD)/deps/test $(UNIT_TESTS)
 	@tests/tap $(UNIT_TESTS:%=unit:%)
 
 HOUSE := house:tests/house 'house:tests/mutants --self-test'
 house:
 	@tests/tap $(HOUSE)
+
+scenarios: $(BUILD)/ringwatch
+	@tests/tap scenarios:tests/scenarios/run
 
 e2e: $(BUILD)/deps/test all $(sanitized)
 	@tests/tap $(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)')
@@ -205,8 +209,8 @@ e2e: $(BUILD)/deps/test all $(sanitized)
 # house and units 2 min, two builds compared 2 min, end to end 4 min, fuzzing
 # 1 min, virtual machines 4 min.
 test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(NAIVE_FUZZ)
-	@tests/tap $(HOUSE) $(UNIT_TESTS:%=unit:%) $(TSAN_TESTS:%=threads:%) \
-		'naive:$(NAIVE_FUZZ) --seeds 40' \
+	@tests/tap $(HOUSE) scenarios:tests/scenarios/run $(UNIT_TESTS:%=unit:%) \
+		$(TSAN_TESTS:%=threads:%) 'naive:$(NAIVE_FUZZ) --seeds 40' \
 		then reproducible:tests/reproducible $(foreach f,$(FUZZERS),'fuzz:tests/fuzz/run $(f) 20') \
 		$(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)') \
 		then1 'vm:python3 tests/vm/cases.py --core'
@@ -220,12 +224,16 @@ $(BUILD)/vm/ready: tests/vm/fetch-kernels $(wildcard tests/vm/modules/*) | $(BUI
 	tests/vm/fetch-kernels
 	@touch $@
 
-# Which single breaks of the core its unit tests would not notice; the first MUTANTS
-# by seed 1, 1.5 s each on two cores.
+# Which single breaks of the core neither its unit tests nor the scenarios would notice;
+# the first MUTANTS by seed 1, 2 s each on two cores.
 MUTANTS ?= 120
+MUTANTS_PLAYER := $(BUILD)/release/obj/ctl/main.o -Wl,--start-group \
+	$(patsubst %,$(BUILD)/release/%.a,$(filter-out core,$(NEEDS_ringwatch))) -Wl,--end-group \
+	$(foreach room,$(NEEDS_ringwatch),$(LIBS_$(room))) -pthread
 .PHONY: mutants
-mutants: $(BUILD)/deps/test
-	@tests/mutants --build $(BUILD) --jobs $(JOBS) --count $(MUTANTS) $(MUTANTS_FLAGS)
+mutants: $(BUILD)/deps/test $(BUILD)/ringwatch
+	@tests/mutants --build $(BUILD) --jobs $(JOBS) --count $(MUTANTS) \
+		--player '$(MUTANTS_PLAYER)' $(MUTANTS_FLAGS)
 
 # ---- fuzzing --------------------------------------------------------------
 
@@ -328,7 +336,7 @@ help:
 	@echo 'make demo       real virtual machines, a bad driver, a verdict that turns to abort'
 	@echo 'make test       what a change must pass'
 	@echo 'make vmtest     every virtual-machine case'
-	@echo 'make unit|e2e|house|fuzz|check|bench   its parts; FUZZ_SECONDS=60'
+	@echo 'make unit|e2e|scenarios|house|fuzz|check|bench   its parts; FUZZ_SECONDS=60'
 	@echo 'make mutants    which single breaks of the core its unit tests miss; MUTANTS=120'
 	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make clean      removes $(BUILD)/'

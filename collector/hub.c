@@ -450,7 +450,33 @@ void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_f
 	if (entry == NULL)
 		return;
 	rw_host_said_facts(entry->said, out);
+	rw_versions_facts(entry->runs, out);
 	out->connected = entry->session != NULL;
+}
+
+/* All that were heard since the start are asked again. */
+static void ask_hosts_for(struct rw_hub *hub, const char *subject)
+{
+	for (rw_host_handle host = 0; host < rw_core_host_count(hub->core); host++) {
+		const struct rw_host_entry *entry = rw_hosts_at(hub->hosts, host);
+		const char *value =
+			entry == NULL ? NULL : rw_version_set_find(entry->runs, subject);
+
+		if (value != NULL)
+			rw_core_version_known(hub->core, host, subject, value, hub->now);
+	}
+}
+
+void rw_hub_deployments_changed(struct rw_hub *hub, const char *created)
+{
+	struct rw_deployment_row row;
+	int at = created == NULL ? -ENOENT : rw_core_deployment_find(hub->core, created);
+
+	if (at >= 0 && rw_core_deployment_at(hub->core, (uint32_t)at, &row) &&
+	    row.exposure == RW_EXPOSURE_REPORTED)
+		ask_hosts_for(hub, row.match);
+	if (hub->ingest != NULL)
+		rw_ingest_watch(hub->ingest);
 }
 
 void rw_hub_host_marks(struct rw_hub *hub, rw_host_handle host, struct rw_host_marks *out)

@@ -144,6 +144,7 @@ int rw_core_new(const struct rw_policy *policy, const struct rw_core_sink *sink,
 	core->listen_obs_ms = core->obs_ms;
 	core->listens = true;
 	core->was_hidden = true;
+	core->control.epoch = 1; /* 0 says never: a host may fail before the first start */
 	rw_table_init(&core->table, hosts_max);
 	rw_presence_init(core);
 	*out = core;

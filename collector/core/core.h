@@ -223,6 +223,7 @@ struct rw_exposure_row {
 	bool crashed;
 	bool module_failed;
 	bool left_offline; /* retired while it was offline: counts as offline for good */
+	bool left_out;     /* its host was excluded when the deployment ended */
 	bool recovered;    /* was offline, came back in the same boot */
 	bool acknowledged; /* by a reset: its failure so far does not count */
 };
@@ -372,6 +373,10 @@ void rw_core_set_blind_kinds(struct rw_core *core, rw_host_handle host, uint32_t
 enum rw_version_fate { RW_VERSION_PLAIN, RW_VERSION_EXPOSED, RW_VERSION_UNREGISTERED };
 enum rw_version_fate rw_core_version(struct rw_core *core, rw_host_handle host, const char *subject,
 				     const char *value, bool changed, struct rw_now now);
+/* What it reported earlier, after a deployment was created: exposes it as above, but it
+ * has not been heard, and nothing has changed. */
+void rw_core_version_known(struct rw_core *core, rw_host_handle host, const char *subject,
+			   const char *value, struct rw_now now);
 
 /* Time passes: deadlines, bake clocks. Call every RW_CORE_TICK_MS. */
 void rw_core_tick(struct rw_core *core, struct rw_now now);

@@ -123,6 +123,11 @@ static struct rw_bounds bounds_now(const struct rw_run *run)
 		.full_failed = counts->full_failed,
 		.full = counts->full,
 	};
+	/* The same k and n as are shown: see fill_run(). */
+	if (run->breaker_open && run->deployment->row.state != RW_DEPLOYMENT_ACTIVE) {
+		now.failed = run->opened_failed;
+		now.at_risk = run->opened_at_risk;
+	}
 	const struct rw_bounds *known = &run->bounds;
 
 	if (known->failed == now.failed && known->at_risk == now.at_risk &&

@@ -186,6 +186,7 @@ int rw_journal_put_exposure(struct rw_journal *journal, const struct rw_exposure
 	rw_bind_u64(&b, row->step);
 	rw_bind_i64(&b, row->module_failed);
 	rw_bind_i64(&b, row->left_offline);
+	rw_bind_i64(&b, row->left_out);
 	return rw_binder_run(&b);
 }
 

@@ -260,6 +260,7 @@ static void load_exposure(struct load *load)
 	row->step = (uint32_t)take_choice(load, 0, RW_CORE_STEPS_MAX);
 	row->module_failed = take_bool(load);
 	row->left_offline = take_bool(load);
+	row->left_out = take_bool(load);
 	load->change.at_wall_ms = row->at_wall_ms;
 }
 
@@ -359,7 +360,8 @@ static const struct table {
 	 2, RW_CHANGE_RUN, sizeof(struct rw_run_row), load_run},
 	{"exposures",
 	 "SELECT deployment, host, ring, boot_order, boot_ms, alive, heard, crashed, recovered,"
-	 " acknowledged, at_wall_ms, watched_ms, step, module_failed, left_offline FROM exposures",
+	 " acknowledged, at_wall_ms, watched_ms, step, module_failed, left_offline, left_out"
+	 " FROM exposures",
 	 3, RW_CHANGE_EXPOSURE, sizeof(struct rw_exposure_row), load_exposure},
 	{"sightings", "SELECT deployment, signature, host, shared FROM sightings ORDER BY row_id",
 	 2, RW_CHANGE_SIGHTING, sizeof(struct rw_sighting_row), load_sighting},

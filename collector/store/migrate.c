@@ -28,6 +28,7 @@ static const char to_3[] =
 	"ALTER TABLE exposures ADD COLUMN step INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE exposures ADD COLUMN module_failed INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE exposures ADD COLUMN left_offline INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE exposures ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE sightings (\n"
 	"  row_id INTEGER PRIMARY KEY,\n"
 	"  deployment TEXT NOT NULL,\n"

@@ -91,6 +91,7 @@ CREATE TABLE exposures (
   step INTEGER NOT NULL DEFAULT 0,
   module_failed INTEGER NOT NULL DEFAULT 0,
   left_offline INTEGER NOT NULL DEFAULT 0,
+  left_out INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (deployment, host, ring)
 ) STRICT, WITHOUT ROWID;
 

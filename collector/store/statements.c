@@ -42,10 +42,11 @@ const char *const rw_statements[S_COUNT] = {
 	[S_EXPOSURE] =
 		"INSERT INTO exposures (deployment, host, ring, boot_order, boot_ms, alive, heard,"
 		" crashed, recovered, acknowledged, at_wall_ms, watched_ms, step, module_failed,"
-		" left_offline) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
+		" left_offline, left_out)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)"
 		" ON CONFLICT (deployment, host, ring) DO UPDATE SET boot_order=?4, boot_ms=?5,"
 		" alive=?6, heard=?7, crashed=?8, recovered=?9, acknowledged=?10, at_wall_ms=?11,"
-		" watched_ms=?12, step=?13, module_failed=?14, left_offline=?15",
+		" watched_ms=?12, step=?13, module_failed=?14, left_offline=?15, left_out=?16",
 	[S_EVIDENCE] = "INSERT INTO evidence (deployment, ring, host, kind, event, signature,"
 		       " at_wall_ms) VALUES (?1,?2,?3,?4,?5,?6,?7)"
 		       " ON CONFLICT (deployment, ring, host, kind) DO UPDATE SET event=?5,"

@@ -181,7 +181,7 @@ static void a_run_comes_back_with_all_that_it_has_watched(void **state)
 static void an_exposure_comes_back_bit_by_bit(void **state)
 {
 	struct fixture *f = *state;
-	enum { FLAGS = 7 };
+	enum { FLAGS = 8 };
 	struct rw_change rows[FLAGS];
 
 	for (int i = 0; i < FLAGS; i++) {
@@ -191,7 +191,7 @@ static void an_exposure_comes_back_bit_by_bit(void **state)
 		struct rw_exposure_row *e = &rows[i].exposure;
 		bool *const flags[FLAGS] = {&e->alive,         &e->heard,     &e->crashed,
 					    &e->module_failed, &e->recovered, &e->acknowledged,
-					    &e->left_offline};
+					    &e->left_offline,  &e->left_out};
 		for (int flag = 0; flag < FLAGS; flag++)
 			*flags[flag] = flag == i;
 		e->at_wall_ms = 100 + (uint64_t)i;
@@ -435,6 +435,7 @@ static void a_row_that_cannot_be_is_named_by_table_key_and_column(void **state)
 		{"UPDATE exposures SET step=17", "table exposures, row d1 h1 ring0: column step"},
 		{"UPDATE exposures SET module_failed=2", "column module_failed"},
 		{"UPDATE exposures SET left_offline=2", "column left_offline"},
+		{"UPDATE exposures SET left_out=2", "column left_out"},
 		{"UPDATE exposures SET watched_ms=-1", "column watched_ms"},
 		{"UPDATE sightings SET shared=2",
 		 "table sightings, row d1 s: column shared cannot hold '2'"},
