@@ -210,7 +210,7 @@ e2e: $(BUILD)/deps/test all $(sanitized)
 # 1 min, virtual machines 4 min.
 test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(NAIVE_FUZZ)
 	@tests/tap $(HOUSE) scenarios:tests/scenarios/run $(UNIT_TESTS:%=unit:%) \
-		$(TSAN_TESTS:%=threads:%) 'naive:$(NAIVE_FUZZ) --seeds 40' \
+		$(TSAN_TESTS:%=threads:%) 'naive:$(NAIVE_FUZZ) --seeds 27' \
 		then reproducible:tests/reproducible $(foreach f,$(FUZZERS),'fuzz:tests/fuzz/run $(f) 20') \
 		$(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)') \
 		then1 'vm:python3 tests/vm/cases.py --core'

@@ -77,7 +77,8 @@ static void add_present(const struct naive *m, const struct nv_run *run, struct 
 	f->overlapped += overlaps(m, host);
 	f->blind += (host->blind_kinds & policy_of(m, e->ring)->crash_kinds) != 0;
 	f->online += host->presence == RW_ONLINE;
-	f->silent += host->presence == RW_SUSPECT || host->presence == RW_UNKNOWN || host->lost;
+	f->watched += present;
+	f->silent += host->presence == RW_SUSPECT || host->lost;
 	add_full(m, run, f, e, host);
 }
 
@@ -275,7 +276,7 @@ void nv_open(struct naive *m, uint32_t d, uint32_t ring, struct nv_opening openi
 		const struct nv_exposure *e = &m->hosts[h].exposures[d];
 
 		if (e->is && e->ring == ring && !m->hosts[h].excluded &&
-		    nv_is_offline(e, &m->hosts[h]) && m->hosts[h].presence == RW_OFFLINE)
+		    nv_is_offline(e, &m->hosts[h]))
 			nv_note(m, d, h, NV_LINE_OFFLINE);
 	}
 }
@@ -359,7 +360,7 @@ static void bake_run(struct naive *m, uint32_t d, uint32_t ring, bool hidden, ui
 	bool runs = runs_now(m, d, ring, hidden);
 
 	if (run->epoch_turn > 0) {
-		run->exposed_host_ms += nv_figures(m, d, ring, -1).covered * span_ms;
+		run->exposed_host_ms += nv_figures(m, d, ring, -1).watched * span_ms;
 		run->control_host_ms += nv_watched_control(m) * span_ms;
 	}
 	if (runs && run->ran) {

@@ -177,10 +177,14 @@ void nv_expose(struct naive *m, uint32_t h, uint32_t deployment, uint32_t step, 
 	e->watched_ms = m->deployments[deployment].runs[host->ring].watched_ms;
 }
 
-static void exposure_heard(struct nv_exposure *e, const struct nv_host *host, bool back)
+static void exposure_heard(const struct naive *m, uint32_t d, struct nv_host *host, bool back)
 {
+	struct nv_exposure *e = &host->exposures[d];
+
 	if (back && e->heard)
 		e->recovered = true;
+	if (!e->heard) /* only from now on it is watched */
+		e->watched_ms = m->deployments[d].runs[e->ring].watched_ms;
 	e->heard = true;
 	e->left_offline = false;
 	if (host->order == e->order)
@@ -191,7 +195,7 @@ static void exposures_heard(struct naive *m, struct nv_host *host, bool back)
 {
 	for (uint32_t d = 0; d < m->deployment_count; d++) {
 		if (host->exposures[d].is && nv_is_active(m, d))
-			exposure_heard(&host->exposures[d], host, back);
+			exposure_heard(m, d, host, back);
 	}
 }
 
@@ -457,7 +461,7 @@ static void exposure_hello(struct naive *m, struct nv_host *host, uint32_t d,
 		e->order = boot->order;
 		e->boot_ms = 0;
 	}
-	exposure_heard(e, host, back && !is_new_boot);
+	exposure_heard(m, d, host, back && !is_new_boot);
 	if (!crashed)
 		return;
 	exposure_crashed(e);
@@ -684,7 +688,7 @@ void nv_version(struct naive *m, uint32_t h, const char *subject, const char *va
 		    host->presence == RW_RETIRED || host->exposures[d].is)
 			continue;
 		nv_expose(m, h, d, run->step, now);
-		exposure_heard(&host->exposures[d], host, false);
+		exposure_heard(m, d, host, false);
 		nv_settle(m, false, now);
 	}
 	if (changed && value[0] != '\0')
@@ -904,8 +908,11 @@ static void lose(struct naive *m, struct nv_host *host, struct rw_now now)
 		set_presence(host, RW_PLANNED, now);
 		return;
 	}
+	/* Unknown for another reason than a restart, it was not heard lately. */
+	bool lost = host->presence != RW_UNKNOWN || host->lost;
+
 	set_presence(host, RW_OFFLINE, now);
-	host->lost = true;
+	host->lost = lost;
 	host->lost_obs_ms = m->obs_ms;
 	if (nv_is_control(m, host)) {
 		m->natural_failures++;
@@ -979,7 +986,7 @@ static void tick_hosts(struct naive *m)
 	for (uint32_t h = 0; h < m->host_count; h++) {
 		struct nv_host *host = &m->hosts[h];
 
-		if (host->lost && !m->blackout &&
+		if (host->lost && host->presence == RW_OFFLINE && !m->blackout &&
 		    m->obs_ms - host->lost_obs_ms >= m->policy.timing.suspect_after_ms)
 			host->lost = false;
 	}
@@ -1008,7 +1015,7 @@ void nv_tick(struct naive *m, struct rw_now now)
 	blind = nv_blind_reason(m, now);
 	if (blind == NULL)
 		tick_blackout(m);
-	if (blind == NULL || m->dark)
+	if (blind == NULL || m->was_asked)
 		tick_witness(m, now);
 	while (let_one_go(m, GASPING, now))
 		;
@@ -1073,20 +1080,22 @@ static void restart_host(struct naive *m, struct nv_host *host, struct rw_now no
 	host->gasping = false;
 	host->gasp_due_obs_ms = 0;
 	host->aged_obs_ms = 0;
-	host->lost = host->presence == RW_OFFLINE && m->blackout;
+	host->lost = (host->presence == RW_OFFLINE && m->blackout) ||
+		     (host->presence == RW_UNKNOWN && host->lost);
 	host->lost_obs_ms = 0;
 	host->clock_known = false;
 	host->duplicate = false;
 	host->blind_kinds = 0;
 	host->newcomer = false;
 	host->heard_obs_ms = 0;
-	if (host->presence == RW_ONLINE || host->presence == RW_SUSPECT)
+	if (host->presence == RW_ONLINE || host->presence == RW_SUSPECT) {
 		set_presence(host, RW_UNKNOWN, now);
+		host->lost = true;
+	}
 	host->looping = is_loop(host) && now.wall_ms - host->crashes[n - 1].wall_ms < loop_ms;
 	host->loop_end_obs_ms = loop_ms;
 	for (uint32_t d = 0; d < NV_DEPLOYMENTS; d++) {
 		host->exposures[d].placed_ms = UINT64_MAX;
-		host->exposures[d].excluded_at_end = host->excluded;
 	}
 }
 

@@ -61,7 +61,7 @@ struct nv_host {
 	uint64_t heard_wall_ms, since_wall_ms;
 	uint64_t aged_obs_ms; /* since when nv_is_aged(), as far as seen; 0: is not */
 	uint64_t lost_obs_ms;
-	bool lost; /* OFFLINE, and lately */
+	bool lost; /* OFFLINE, and lately; or UNKNOWN since a restart */
 	bool gasping;
 	uint64_t gasp_due_obs_ms;
 	uint64_t due_obs_ms; /* PLANNED */
@@ -108,7 +108,7 @@ struct nv_figures {
 	uint64_t recovered, looping, covered, retired, overlapped, blind;
 	uint64_t full, full_failed; /* observed for a whole bake */
 	uint64_t surely_full;       /* of these, by more than one saving of the bake clock */
-	uint64_t online, silent;
+	uint64_t online, watched, silent;
 };
 
 /* What would open a breaker, were it judged now. */
