@@ -153,6 +153,17 @@ $(BUILD)/$(1)/tests/%_test: $(BUILD)/$(1)/obj/tests/%_test.o $(ROOMS:%=$(BUILD)/
 endef
 $(foreach variant,$(VARIANTS),$(eval $(call variant_rules,$(variant))))
 
+# The core against a second, naive judgement.
+NAIVE_SOURCES := tests/sim/naive_fuzz.c $(wildcard tests/sim/naive/*.c)
+NAIVE_FUZZ := $(BUILD)/asan/tests/sim/naive_fuzz
+$(NAIVE_FUZZ): $(NAIVE_SOURCES:%.c=$(BUILD)/asan/obj/%.o) $(BUILD)/asan/core.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_asan) $(LDFLAGS_asan) -o $@ $^ -lcmocka $(LIBS_core)
+
+.PHONY: naive
+naive: $(NAIVE_FUZZ)
+	@tests/tap 'naive:$(NAIVE_FUZZ) --seeds 300' 'naive:$(NAIVE_FUZZ) --first 301 --seeds 300'
+
 # Rebuild when the flags or the revision change, and only then.
 .PHONY: force
 $(BUILD)/flags: force
@@ -197,9 +208,9 @@ e2e: $(BUILD)/deps/test all $(sanitized)
 # Everything a change must pass; the parts and what they may take on two cores:
 # house and units 2 min, two builds compared 2 min, end to end 4 min, fuzzing
 # 1 min, virtual machines 4 min.
-test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus
+test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(NAIVE_FUZZ)
 	@tests/tap $(HOUSE) scenarios:tests/scenarios/run $(UNIT_TESTS:%=unit:%) \
-		$(TSAN_TESTS:%=threads:%) \
+		$(TSAN_TESTS:%=threads:%) 'naive:$(NAIVE_FUZZ) --seeds 27' \
 		then reproducible:tests/reproducible $(foreach f,$(FUZZERS),'fuzz:tests/fuzz/run $(f) 20') \
 		$(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)') \
 		then1 'vm:python3 tests/vm/cases.py --core'
