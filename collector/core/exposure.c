@@ -22,7 +22,8 @@
  * the time of arrival. The exposure remembers a base: the boot that the host
  * was in, that boot's clock, and whether it was alive then. What happened in a
  * later boot counts; what happened in the same boot counts when its clock is
- * past the base (one second of slack for a clock known only by heartbeats);
+ * past the base (one second of slack for a clock known only by heartbeats; of a clock
+ * that was not known at the base nothing in that boot counts);
  * the unexpected end of the same boot counts when that boot was alive at the
  * base or was heard after it. A reset moves the base of the hosts that it
  * acknowledges to the moment of the reset.
@@ -280,7 +281,8 @@ void rw_exposure_set_base(struct rw_exposure *exposure, const struct rw_host *ho
 			  struct rw_now now)
 {
 	exposure->boot_order = host->boot_order;
-	exposure->boot_ms = host->clock_known ? host->clock_offset + now.boot_ms : 0;
+	exposure->boot_ms = host->clock_known ? host->clock_offset + now.boot_ms : UINT64_MAX;
+	exposure->placed_boot_ms = now.boot_ms;
 	exposure->alive = host->presence == RW_ONLINE || host->presence == RW_SUSPECT;
 }
 
@@ -322,7 +324,8 @@ static bool is_crash_kind(const struct rw_core *core, const struct rw_exposure *
  */
 static bool refine_base(struct rw_exposure *e, const struct rw_boot *boot, struct rw_now now)
 {
-	if (e->heard || e->alive || e->placed_boot_ms == UINT64_MAX)
+	if (e->alive || e->placed_boot_ms == UINT64_MAX ||
+	    (e->heard && e->boot_ms != UINT64_MAX))
 		return false;
 
 	uint64_t elapsed_ms = now.boot_ms - e->placed_boot_ms;

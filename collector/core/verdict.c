@@ -283,7 +283,10 @@ void rw_core_verdict(const struct rw_core *core, const char *deployment_id, cons
 	struct rw_deployment *deployment =
 		deployment_index < 0 ? NULL : core->deployments[deployment_index];
 	const struct rw_run *run = deployment == NULL ? NULL : rw_run_find(deployment, core, ring);
-	bool blind = rw_core_blind_reason(core, now) != NULL;
+	/* Between the end of blindness and the tick that judges what was hidden in it nothing
+	 * is known yet. */
+	bool blind = rw_core_blind_reason(core, now) != NULL ||
+		     (core->was_hidden && !core->silence.blackout);
 
 	memset(out, 0, sizeof(*out));
 	rw_copy_text(out->deployment, sizeof(out->deployment), deployment_id);
