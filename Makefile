@@ -121,6 +121,7 @@ $(BUILD)/gen/store_schema.h: collector/store/schema.sql
 
 room_objects = $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$(ROOMS_$(2)))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c)
+SIM_SOURCES := $(filter-out tests/sim/naive_fuzz.c,$(wildcard tests/sim/*.c))
 
 define variant_rules
 $(BUILD)/$(1)/obj/%.o: %.c $(BUILD)/flags | $(GENERATED) $(DEPS_STAMP)
@@ -146,6 +147,11 @@ $(if $(filter release,$(1)),$(BUILD)/$(program),$(BUILD)/$(1)/$(program)): $(MAI
 	$$(say) LINK $$@
 	$$(Q)$$(CC) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ $(foreach room,$(NEEDS_$(program)),$(LIBS_$(room)))
 )
+
+$(BUILD)/$(1)/sim: $(SIM_SOURCES:%.c=$(BUILD)/$(1)/obj/%.o) $(BUILD)/$(1)/core.a
+	@mkdir -p $$(@D)
+	$$(say) LINK $$@
+	$$(Q)$$(CC) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -o $$@ $$^ $(LIBS_core)
 
 $(BUILD)/$(1)/tests/%_test: $(BUILD)/$(1)/obj/tests/%_test.o $(ROOMS:%=$(BUILD)/$(1)/%.a)
 	@mkdir -p $$(@D)
@@ -205,12 +211,23 @@ scenarios: $(BUILD)/ringwatch
 e2e: $(BUILD)/deps/test all $(sanitized)
 	@tests/tap $(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)')
 
+# Fleets that go wrong in every way, under a virtual clock: the real core against an
+# oracle. The defaults take two minutes on one core; SEED=N plays one fleet alone.
+SEEDS ?= 110
+HOSTS ?= 200
+HOURS ?= 2
+.PHONY: sim
+sim: $(BUILD)/release/sim
+	@$< --seeds $(SEEDS) --hosts $(HOSTS) --hours $(HOURS) $(if $(SEED),--seed $(SEED)) $(SIM_FLAGS)
+
+SIM_SHORT := 'sim:$(BUILD)/asan/sim --seeds 22 --hosts 40 --hours 1'
+
 # Everything a change must pass; the parts and what they may take on two cores:
 # house and units 2 min, two builds compared 2 min, end to end 4 min, fuzzing
 # 1 min, virtual machines 4 min.
-test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(NAIVE_FUZZ)
+test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(NAIVE_FUZZ) $(BUILD)/asan/sim
 	@tests/tap $(HOUSE) scenarios:tests/scenarios/run $(UNIT_TESTS:%=unit:%) \
-		$(TSAN_TESTS:%=threads:%) 'naive:$(NAIVE_FUZZ) --seeds 27' \
+		$(TSAN_TESTS:%=threads:%) 'naive:$(NAIVE_FUZZ) --seeds 40' $(SIM_SHORT) \
 		then reproducible:tests/reproducible $(foreach f,$(FUZZERS),'fuzz:tests/fuzz/run $(f) 20') \
 		$(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)') \
 		then1 'vm:python3 tests/vm/cases.py --core'
@@ -337,6 +354,7 @@ help:
 	@echo 'make test       what a change must pass'
 	@echo 'make vmtest     every virtual-machine case'
 	@echo 'make unit|e2e|scenarios|house|fuzz|check|bench   its parts; FUZZ_SECONDS=60'
+	@echo 'make sim        fleets that fail in every way, the judgement against an oracle; SEEDS= HOSTS= HOURS= SEED='
 	@echo 'make mutants    which single breaks of the core its unit tests miss; MUTANTS=120'
 	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make clean      removes $(BUILD)/'

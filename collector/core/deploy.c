@@ -313,7 +313,6 @@ static struct rw_exposure *expose(struct rw_core *core, struct rw_run *run, rw_h
 	struct rw_exposure *e = rw_exposure_add(core, run, handle, step);
 
 	rw_exposure_set_base(e, rw_table_at(&core->table, handle), now);
-	e->placed_boot_ms = now.boot_ms;
 	e->at_wall_ms = now.wall_ms;
 	e->watched_ms = run->watched_ms;
 	rw_exposure_take_first(core, run, e);

@@ -324,8 +324,7 @@ static bool is_crash_kind(const struct rw_core *core, const struct rw_exposure *
  */
 static bool refine_base(struct rw_exposure *e, const struct rw_boot *boot, struct rw_now now)
 {
-	if (e->alive || e->placed_boot_ms == UINT64_MAX ||
-	    (e->heard && e->boot_ms != UINT64_MAX))
+	if (e->alive || e->placed_boot_ms == UINT64_MAX || (e->heard && e->boot_ms != UINT64_MAX))
 		return false;
 
 	uint64_t elapsed_ms = now.boot_ms - e->placed_boot_ms;

@@ -216,8 +216,7 @@ static void same_host(struct life *life, uint32_t h)
 		nv_retire_by_age(life->m, h, row.since_wall_ms);
 	/* Once an hour is soon enough, and has to be. */
 	differs(life, what, "left after an hour of age",
-		model->aged_obs_ms != 0 &&
-			life->m->obs_ms - model->aged_obs_ms > RW_HOUR_MS + 2000,
+		model->aged_obs_ms != 0 && life->m->obs_ms - model->aged_obs_ms > RW_HOUR_MS + 2000,
 		false);
 	SAME(by_age);
 	SAME(presence);

@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A simulation of the whole judgement under a virtual clock: the real core, hosts that
- * crash, loop, flap and sleep, a network that delays, holds and cuts, a collector that
- * stalls, crashes and loses what it had not written, operators who start, reset, retire
- * and withdraw; and an oracle that knows the truth.
+ * A simulation of the judgement: the real core, linked as it is, under a virtual
+ * clock, with hosts, a network, a disk and operators that all go wrong, and an oracle
+ * that knows the truth.
  *
- *   world.c      hosts, their kernels and their sensors
- *   collector.c  the collector's process: sessions, core, disk
- *   operators.c  people and rollout systems
- *   oracle.c     what must be so
- *   sim.c        seeds, time, figures
+ *   world.c      hosts: their kernels crash, boot, sleep and move
+ *   sensor.c     their sensors: sessions, heartbeats, events that are owed
+ *   net.c        messages on their way, cuts, resets
+ *   collector.c  the collector's process, its life and its faults
+ *   ingest.c     its sessions: one live a host, contests, duplicates, acks
+ *   disk.c       what is told, what is committed, what is read back
+ *   operators.c  deployments, resets, retirements
+ *   model.c      presence and blackout once more, the naive way, from what was delivered
+ *   silence.c    whether silence is the observer's fault, likewise
+ *   judge.c      who is exposed, at risk and failed; undo.c: what a kill takes
+ *   evidence.c   what proves more than a limit, likewise
+ *   oracle.c     what must be so: presence against model and truth; breakers.c: breakers
+ *   verdicts.c   likewise: bakes, verdicts, and a second core read back from the disk
+ *   sim.c        seeds, time, figures; scenarios.c: what goes wrong in each
  *
- * Everything follows from a seed: one generator, one thread, no other clock.
+ * Everything follows from the seed: one generator, one thread, no clock, no floating
+ * point but in the exact tests of evidence.c.
  *
- * What stands in for the real thing: sessions are modelled in place of TLS over libuv.
- * They keep its rules: bytes come in order or not at all; a session that breaks is
- * noticed by the sensor late or soon, and by the collector never before it hears of it; a
- * sensor waits longer from attempt to attempt, up to offline_after / 3; events are sent
- * again until acknowledged, acknowledged only when they are on disk, and taken once by
- * (spool, sequence). The disk keeps the last committed row of each thing, as the store
- * does.
+ * What stands in for the real thing: sessions over TLS and libuv are modelled, with the
+ * rules of collector/ingest: bytes of a session come in order or not at all; of two
+ * sessions with one boot the newer wins, with two boots the older is asked; an event is
+ * acknowledged when it is on disk, and taken once by its (spool, sequence). The store is
+ * a table of the last committed row of each thing, as the schema has it.
  */
 #ifndef RINGWATCH_TESTS_SIM_SIM_H
 #define RINGWATCH_TESTS_SIM_SIM_H
@@ -28,187 +35,267 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "collector/core/internal.h"
+#include "tests/sim/world.h"
 
-enum {
-	SIM_HOSTS_MAX = 2000,
-	SIM_RINGS = 3,
-	SIM_DEPLOYMENTS = 4,
-	SIM_EVENTS_MAX = 16, /* a host may owe */
-	SIM_LATENCY_MAX_MS = 400,
-	SIM_KIND_OOPS = 1,
-	SIM_KIND_PANIC = 2,
+/* ---- the collector (collector.c, ingest.c, disk.c) ------------------------------------ */
+
+struct sim_mark {
+	uint32_t spool;
+	uint64_t received, durable, committed, refused;
 };
-
-/* ---- chance -------------------------------------------------------------------- */
-
-struct sim;
-uint32_t sim_pick(struct sim *sim, uint32_t below);
-/* Once in so many times. */
-bool sim_once_in(struct sim *sim, uint32_t times);
-
-/* ---- hosts ---------------------------------------------------------------------- */
-
-enum sim_life { SIM_UP, SIM_DOWN, SIM_DEAD, SIM_OFF };
-struct sim_event {
-	uint32_t sequence;
-	uint32_t kind;
-	uint64_t boot_order, boot_ms;
-	uint64_t truth_ms; /* when it happened */
-	uint32_t signature;
-};
-struct sim_host {
-	char id[16];
-	uint32_t ring;
-	enum sim_life life;
-	uint64_t until_ms; /* DOWN, OFF: boots then */
-	uint64_t order, booted_ms;
-	enum rw_boot_end last_end;
-	bool link; /* bytes pass */
-	uint64_t link_back_ms;
-	bool driver_bad; /* this host will die of the driver */
-	uint64_t driver_at_ms;
-	uint32_t loops_left; /* more boots of it die */
-
-	/* the sensor */
-	bool session; /* as the sensor sees it */
-	uint64_t connect_ms, backoff_ms, beat_ms;
-	uint32_t latency_ms;
-	uint32_t next_sequence, sent, acked;
-	struct sim_event owed[SIM_EVENTS_MAX];
-	uint32_t owed_count;
-
-	/* the collector's end of the session */
-	bool live;
+/* What the collector knows of a host's sessions and spools, as collector/ingest/hosts.h. */
+struct sim_entry {
+	uint64_t live; /* 0: none */
+	uint32_t live_boot;
+	uint64_t live_heard_ms;
 	rw_host_handle handle;
-
-	/* the truth, for the oracle */
-	uint64_t died_ms;      /* DEAD: since; 0: lives */
-	uint64_t reachable_ms; /* up, linked and so since; UINT64_MAX: is not */
-	uint64_t heard_obs_ms; /* the oracle's clock at the last byte that was taken in */
-	bool heard_ever, excused, retired, excluded;
+	bool contested;
+	uint64_t contest_ms;         /* CONTESTED: the newcomer wins then */
+	struct sim_message newcomer; /* its Hello */
+	struct sim_mark marks[SIM_SPOOLS];
 };
-
-enum sim_message_kind { SIM_HELLO, SIM_BEAT, SIM_EVENT, SIM_GOODBYE };
-struct sim_message {
-	uint64_t at_ms;
-	uint32_t host;
-	enum sim_message_kind kind;
-	uint64_t boot_order, boot_ms;
-	enum rw_boot_end end;
-	struct sim_event event;
-	enum rw_goodbye goodbye;
-	uint64_t back_in_ms;
-	uint64_t session; /* of which connection it is */
-};
-
-void sim_world_begin(struct sim *sim);
-void sim_world_step(struct sim *sim);
-/* The kernel of a host dies; it boots again after `down_ms`, or, with 0, never. */
-void sim_host_dies(struct sim *sim, struct sim_host *host, uint32_t kind, uint64_t down_ms);
-/* A deployment has put its driver on the host. */
-void sim_host_gets_driver(struct sim *sim, struct sim_host *host);
-void sim_host_acked(struct sim_host *host, uint32_t sequence);
-void sim_cut(struct sim_host *host, uint64_t until_ms);
-
-/* ---- the collector ------------------------------------------------------------------ */
-
 struct sim_disk;
 struct sim_collector {
-	struct rw_core *core; /* NULL: it is down */
+	struct rw_core *core; /* NULL: down */
 	struct rw_policy policy;
 	struct sim_disk *disk;
-	uint64_t up_ms;    /* down: until then */
-	uint64_t stall_ms; /* does nothing before */
-	uint64_t tick_ms;  /* next */
-	uint64_t sequence;
-	uint64_t connection;           /* of the next session */
-	uint32_t marks[SIM_HOSTS_MAX]; /* highest event taken */
-	uint64_t sessions[SIM_HOSTS_MAX];
+	struct sim_entry *entries;
+	uint64_t up_ms;      /* down: until then */
+	uint64_t stalled_ms; /* does nothing before */
+	uint64_t sick_ms;    /* 0: healthy */
+	uint64_t fails_ms;   /* the store fails until then; 0: it does not */
+	uint64_t calm_ms;    /* up, and without any of these since */
 	uint32_t restarts;
 };
 
+struct rw_now sim_now(const struct sim *sim);
 void sim_collector_begin(struct sim *sim);
 void sim_collector_end(struct sim *sim);
+/* Runs up to `now_ms` + SIM_STEP_MS and ticks. */
 void sim_collector_step(struct sim *sim);
-void sim_collector_crash(struct sim *sim, uint64_t down_ms);
-void sim_send(struct sim *sim, const struct sim_message *message);
-/* The collector's end of it, as the network would answer now. */
-bool sim_connection_lives(const struct sim *sim, const struct sim_host *host);
-/* A second core from what is on disk now, after a commit. */
-struct rw_core *sim_collector_twin(struct sim *sim);
-struct rw_now sim_now(const struct sim *sim);
+void sim_collector_kill(struct sim *sim, uint64_t down_ms);
 
-/* ---- people --------------------------------------------------------------------------- */
+void sim_ingest_take(struct sim *sim, const struct sim_message *message);
+void sim_ingest_tick(struct sim *sim);
+void sim_ingest_probe(struct sim *sim, rw_host_handle handle);
+void sim_ingest_durable(struct sim *sim);
+void sim_ingest_committed(struct sim *sim);
+void sim_ingest_forget(struct sim *sim);
 
-void sim_operators_begin(struct sim *sim);
+void sim_disk_begin(struct sim *sim);
+void sim_disk_end(struct sim *sim);
+uint64_t sim_disk_change(void *context, const struct rw_change *change);
+bool sim_disk_fails(const struct sim *sim);
+void sim_disk_set_fails(struct sim *sim, bool fails);
+/* The writer's turn: what is pending becomes durable, or what is durable is reported. */
+void sim_disk_step(struct sim *sim);
+void sim_disk_flush(struct sim *sim);
+void sim_disk_lose(struct sim *sim);
+struct rw_core *sim_disk_restore(struct sim *sim, const struct rw_core_sink *sink);
+
+/* ---- operators (operators.c) ----------------------------------------------------------- */
+
 void sim_operators_step(struct sim *sim);
+const char *sim_deployment_name(uint32_t deployment);
+const char *sim_ring_name(uint32_t ring);
 
-/* ---- the oracle ------------------------------------------------------------------------ */
+/* ---- the model (model.c): presence, naively --------------------------------------------- */
+
+struct sim_known {
+	bool known, excluded, retired, lost, gasping, timed;
+	enum rw_presence presence;
+	uint64_t mark_obs_ms, gasp_obs_ms;
+	enum rw_goodbye goodbye;
+	uint32_t ring, boot;
+	uint64_t order;
+	uint64_t heard_wall_ms, maintenance_wall_ms, excused_order;
+	uint64_t acted_ms; /* an operator did something to it */
+	struct {
+		uint64_t order, at_ms;
+	} ends[SIM_BOOTS_KEPT]; /* of its boots, unexpected; newest first */
+	uint32_t handle;        /* plus 1, in this core; 0: not looked up yet */
+};
+struct sim_model {
+	uint64_t last_ms, obs_ms, listen_obs_ms, stall_obs_ms;
+	bool stalled, sick;
+	bool blackout, extended;
+	uint64_t extended_obs_ms, back_obs_ms;
+	bool was_hidden;
+	struct sim_known *of;
+};
+
+void sim_model_begin(struct sim *sim);
+void sim_model_end(struct sim *sim);
+void sim_model_advance(struct sim *sim);
+bool sim_model_blind(const struct sim *sim);
+bool sim_model_hidden(const struct sim *sim);
+void sim_model_restarted(struct sim *sim);
+/* What the collector took in, before it is told to the core. */
+void sim_model_hello(struct sim *sim, const struct sim_message *message);
+void sim_model_heard(struct sim *sim, uint32_t host, bool beat);
+void sim_model_goodbye(struct sim *sim, const struct sim_message *message);
+void sim_model_gasp(struct sim *sim, uint32_t host);
+void sim_model_event(struct sim *sim, const struct sim_message *message);
+void sim_model_tick(struct sim *sim);
+/* silence.c: the part of a tick between those who are late and those who are let go. */
+void sim_model_tick_silence(struct sim *sim);
+void sim_model_set_sick(struct sim *sim, bool sick);
+rw_host_handle sim_model_handle(struct sim *sim, uint32_t host);
+void sim_model_enter(struct sim *sim, uint32_t host, enum rw_presence to);
+
+/* ---- the judge (judge.c): exposure and failures, naively ----------------------------------- */
 
 struct sim_exposed {
-	bool exposed, heard, crashed, acknowledged;
-	uint64_t order, at_ms; /* the boot and the time at its exposure, or at the last reset */
-	bool alive;
+	bool exposed, heard, alive, placed, crashed, acknowledged, left_offline;
+	bool timed;    /* the host's clock was known at its base */
+	bool doubtful; /* something happened within the slack of its base: the core's word stands */
+	uint8_t ring, step;
+	uint64_t order;   /* base: the boot */
+	uint64_t base_ms; /* and when, in truth */
 };
 struct sim_run {
-	bool started, open, ended;
-	uint32_t ring;
-	uint64_t at_risk;        /* the most that was ever shown */
-	uint64_t first_death_ms; /* truly; 0: none */
-	struct sim_exposed of[SIM_HOSTS_MAX];
+	uint32_t step;
+	bool open;
+	bool baking, proved;
+	uint64_t crashed;  /* as counted last */
+	uint64_t baked_ms; /* of this step, or since its reset */
 };
-struct sim_oracle {
-	struct sim_run runs[SIM_DEPLOYMENTS][SIM_RINGS];
-	struct sim_run (*kept)[SIM_RINGS]; /* what is on disk of it */
-	uint64_t obs_ms, tick_ms;          /* its own idea of the observing clock */
-	uint64_t blackout_obs_ms;          /* when one was last seen */
-	uint64_t up_obs_ms;                /* of the collector's last start */
+struct sim_counts {
+	uint64_t exposed, at_risk, offline, crashed, failed, retired;
 };
-void sim_oracle_begin(struct sim *sim);
-void sim_oracle_end(struct sim *sim);
-void sim_oracle_started(struct sim *sim, uint32_t deployment, uint32_t ring);
-void sim_oracle_reset(struct sim *sim, uint32_t deployment, uint32_t ring);
-void sim_oracle_ended(struct sim *sim, uint32_t deployment);
-/* The collector has taken this in. */
-void sim_oracle_heard(struct sim *sim, const struct sim_message *message);
-void sim_oracle_committed(struct sim *sim);
-void sim_oracle_collector_died(struct sim *sim);
-void sim_oracle_ticked(struct sim *sim);
+/* What would prove that a deployment is bad. */
+struct sim_proofs {
+	uint32_t first[SIM_SIGNATURES]; /* the host that showed it, plus 1 */
+	bool shared[SIM_SIGNATURES];    /* by another, too */
+	uint32_t driver_by;             /* of its own driver's signature, likewise */
+	bool driver_shared, spoiled;    /* SPOILED: who was not exposed showed it */
+	uint32_t due_ring;              /* plus 1: has to be proved now */
+};
+struct sim_undo;
+struct sim_judge {
+	struct sim_proofs proofs[SIM_DEPLOYMENTS_MAX];
+	struct sim_exposed (*of)[SIM_HOSTS_MAX]; /* by deployment */
+	uint64_t (*struck_ms)[SIM_HOSTS_MAX];    /* truth: it failed in it, first; 0: it did not */
+	struct sim_run runs[SIM_DEPLOYMENTS_MAX][SIM_RINGS];
+	enum rw_deployment_state state[SIM_DEPLOYMENTS_MAX]; /* 0: not made */
+	struct sim_counts counts[SIM_DEPLOYMENTS_MAX][SIM_RINGS];
+	bool stale;           /* counts are */
+	bool damaged;         /* the disk held a part of what was told: take its word */
+	bool doubts;          /* some exposure is doubtful */
+	uint64_t bake_obs_ms; /* at the last tick */
+	struct sim_undo *undo;
+	uint32_t undo_count, undo_room;
+};
 
-/* ---- all of it ---------------------------------------------------------------------------- */
+void sim_judge_begin(struct sim *sim);
+void sim_judge_end(struct sim *sim);
+/* *place is to change, and is put back when the collector loses what it was told. */
+void sim_judge_touch(struct sim *sim, void *place, size_t size);
+void sim_judge_durable(struct sim *sim);
+void sim_judge_lost(struct sim *sim, bool damaged);
+void sim_judge_restarted(struct sim *sim);
+void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint32_t step);
+void sim_judge_reset(struct sim *sim, uint32_t deployment, uint32_t ring);
+void sim_judge_set_state(struct sim *sim, uint32_t deployment, enum rw_deployment_state state);
+void sim_judge_retired(struct sim *sim, uint32_t host);
+void sim_judge_heard(struct sim *sim, uint32_t host);
+void sim_judge_hello(struct sim *sim, const struct sim_message *message, uint64_t old_order,
+		     bool died);
+void sim_judge_event(struct sim *sim, const struct sim_message *message);
+void sim_judge_went_offline(struct sim *sim, uint32_t host);
+bool sim_judge_is_exposed(const struct sim *sim, uint32_t host);
+/* The core's word for one exposure. */
+void sim_judge_adopt(struct sim *sim, uint32_t deployment, uint32_t host);
+/* After each input: facts in doubt become the core's, and stale counts new. */
+void sim_judge_settle(struct sim *sim);
+void sim_judge_struck(struct sim *sim, uint32_t host);
+
+/* evidence.c */
+/* A deployment's host, or one that may have been, shows a signature; COUNTS: surely since its
+ * exposure. */
+void sim_evidence_event(struct sim *sim, const struct sim_message *message, uint32_t deployment,
+			bool counts);
+void sim_evidence_end_of_boot(struct sim *sim, uint32_t host, uint64_t order);
+void sim_evidence_check(struct sim *sim, uint32_t deployment, uint32_t ring,
+			const struct rw_run *run);
+
+/* ---- the oracle (oracle.c) --------------------------------------------------------------------
+ */
+
+enum sim_family {
+	SIM_OK_COUNTS,
+	SIM_OK_PRESENCE,
+	SIM_OK_TRUTH,
+	SIM_OK_BREAKER,
+	SIM_OK_EVIDENCE,
+	SIM_OK_VERDICT,
+	SIM_OK_DISK,
+	SIM_OK_CONVERGENCE,
+	SIM_FAMILIES
+};
+void sim_fail(struct sim *sim, enum sim_family family, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* breakers.c */
+void sim_breakers_check(struct sim *sim, bool at_tick, bool ended_too);
+/* After one input was told, and after a tick. */
+void sim_oracle_input(struct sim *sim);
+void sim_oracle_ticked(struct sim *sim);
+void sim_oracle_second(struct sim *sim);
+void sim_oracle_converged(struct sim *sim);
+void sim_oracle_acked(struct sim *sim, uint32_t host, uint32_t spool, uint64_t sequence);
+struct rw_run *sim_core_run(const struct sim *sim, uint32_t deployment, uint32_t ring);
+
+/* scenarios.c: the seed's mix of faults, and its policy. */
+void sim_scenario_begin(struct sim *sim);
+/* verdicts.c */
+void sim_verdicts_ticked(struct sim *sim);
+void sim_verdicts_second(struct sim *sim);
+void sim_verdicts_restarted(struct sim *sim);
+/* With --verbose: a line of what happens. */
+void sim_say(const struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- all of it
+ * ----------------------------------------------------------------------------------- */
 
 struct sim_figures {
-	double host_hours;
-	uint64_t openings, false_openings, missed, restarts, checks;
-	uint32_t delays[4096]; /* from the first true death to open, ms */
-	uint32_t delay_count;
+	uint64_t host_ms, checks[SIM_FAMILIES];
+	uint64_t trips, silent_trips, early_trips, false_trips, restarts, events, resets, proceeds;
+	uint32_t *delays; /* ms from the first true failure of a run to its open breaker */
+	uint32_t delay_count, delay_room;
+};
+/* Mean time between, in seconds; 0: never. Per host, or of all. */
+struct sim_scenario {
+	const char *name;
+	uint32_t host_crash_s, host_leaves_s, host_cut_s, host_sleep_s, host_move_s,
+		sensor_killed_s;
+	uint32_t driver_of_100; /* of upgraded hosts */
+	uint32_t loops, rack_s, partition_s;
+	uint32_t kill_s, stall_s, store_s, sick_s;
+	uint32_t operator_s; /* mean time between acts on hosts */
 };
 struct sim {
-	uint64_t seed, random;
-	uint64_t now_ms, end_ms;
-	uint32_t host_count;
-	bool calm; /* no more faults: everything has to converge */
+	uint64_t seed;
+	uint64_t random[4];
+	struct sim_scenario scenario;
+	uint64_t now_ms;  /* the collector's boot clock; never goes back */
+	uint64_t step_ms; /* of the step that runs */
+	uint64_t begin_ms, calm_ms, end_ms;
+	bool calm; /* no more faults: all has to converge */
 	bool verbose;
-	uint32_t natural_hours; /* a host dies by itself once in so many; 0 never */
-	bool bad_driver, loops, cuts, restarts, stalls, racks, busy_operators;
-	struct sim_host hosts[SIM_HOSTS_MAX];
+	uint32_t host_count;
+	struct sim_host *hosts;
 	struct sim_message *queue; /* a heap by (at_ms, number) */
-	uint64_t *queue_numbers;
 	uint32_t queue_count, queue_room;
-	uint64_t queue_number;
+	uint64_t message_number, session_number;
 	struct sim_collector collector;
-	struct sim_oracle oracle;
+	struct sim_model model;
+	struct sim_judge judge;
 	struct sim_figures *figures;
 	uint32_t deployment_count;
 	uint64_t operator_ms;
 	bool failed;
-	char fault[512];
+	enum sim_family failed_family;
+	char fault[768];
 };
-
-/* The first violation is kept; the run ends. */
-void sim_fail(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *sim_deployment_name(uint32_t deployment);
-const char *sim_ring_name(uint32_t ring);
 
 #endif

@@ -1,208 +1,255 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hosts: their kernels die and boot, their sensors connect, beat and send what they owe. */
+/*
+ * Hosts: their kernels crash, boot, loop, sleep, are switched off, move and flap. What
+ * happens here is the truth that the oracle holds the core against.
+ */
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/sim.h"
 
-enum { BACKOFF_FIRST_MS = 250, SENSOR_START_MS = 3000, MINUTE_MS = 60000 };
-
-/* ---- chance ------------------------------------------------------------------ */
-
-/* xorshift64*, S. Vigna 2016. */
-uint32_t sim_pick(struct sim *sim, uint32_t below)
+uint64_t sim_boot_clock(const struct sim *sim, const struct sim_host *host)
 {
-	sim->random ^= sim->random >> 12;
-	sim->random ^= sim->random << 25;
-	sim->random ^= sim->random >> 27;
-	return (uint32_t)((sim->random * UINT64_C(2685821657736338717)) >> 33) % below;
+	uint64_t ms = sim->now_ms - host->booted_ms;
+
+	return ms + (uint64_t)((int64_t)ms * host->drift_ppm / 1000000);
 }
 
-bool sim_once_in(struct sim *sim, uint32_t times)
+bool sim_host_runs(const struct sim *sim, const struct sim_host *host)
 {
-	return sim_pick(sim, times) == 0;
+	return host->power == SIM_RUNNING && sim->now_ms >= host->frozen_ms;
 }
 
-/* ---- the kernel ------------------------------------------------------------------ */
+void sim_host_owes(struct sim *sim, struct sim_host *host, uint32_t kind, uint32_t signature)
+{
+	if (host->owed_count == SIM_OWED_MAX)
+		return;
+	host->owed[host->owed_count++] = (struct sim_event){
+		.kind = kind,
+		.signature = signature,
+		.sequence = host->next_sequence++,
+		.boot_order = host->order,
+		.boot_ms = sim_boot_clock(sim, host),
+		.truth_ms = sim->now_ms,
+	};
+}
+
+/* ---- boots and ends ---------------------------------------------------------------- */
 
 static void boots(struct sim *sim, struct sim_host *host)
 {
-	host->life = SIM_UP;
-	host->order += 1 + sim_pick(sim, 5);
+	host->power = SIM_RUNNING;
+	host->boot++;
+	host->order += sim_between(sim, 1, 5);
 	host->booted_ms = sim->now_ms;
-	host->connect_ms = sim->now_ms + SENSOR_START_MS + sim_pick(sim, 2000);
-	host->backoff_ms = BACKOFF_FIRST_MS;
-	host->session = false;
+	host->frozen_ms = 0;
+	host->gone = false;
+	/* The sensor's disk is gone now and then, and with it what it owed. */
+	if (host->boot > 1 && !sim->calm && sim_once_in(sim, 200)) {
+		host->previous_end = RW_END_NONE;
+		host->owed_count = 0;
+		host->spool++;
+		host->next_sequence = 1;
+	}
+	sim_sensor_starts(sim, host, sim_between(sim, 1000, 8000));
 }
 
-static void owe(struct sim *sim, struct sim_host *host, uint32_t kind, uint32_t signature)
+/* Its kernel dies. It boots again after `down_ms`, or, with 0, never. */
+static void crashes(struct sim *sim, struct sim_host *host, uint32_t kind, uint32_t signature,
+		    uint64_t down_ms)
 {
-	if (host->owed_count == SIM_EVENTS_MAX)
-		return;
-	host->owed[host->owed_count++] = (struct sim_event){
-		.sequence = host->next_sequence++,
-		.kind = kind,
-		.boot_order = host->order,
-		.boot_ms = sim->now_ms - host->booted_ms,
-		.truth_ms = sim->now_ms,
-		.signature = signature,
-	};
+	bool watched = host->sensor != SIM_KILLED;
+
+	if (kind != 0) /* pstore tells it to the next boot */
+		sim_host_owes(sim, host, kind, signature);
+	if (watched && sim_once_in(sim, 2))
+		sim_host_owes(sim, host, SIM_KIND_REBOOT, 0);
+	if (kind != 0 && host->sensor == SIM_LIVE && sim_once_in(sim, 2))
+		sim_to_collector(sim, (struct sim_message){.kind = SIM_GASP, .host = host->number});
+	sim_sensor_ends(sim, host, false);
+	host->previous_end = watched || kind != 0 ? RW_END_UNEXPECTED : RW_END_UNKNOWN;
+	host->power = down_ms == 0 ? SIM_DEAD : SIM_CRASHED;
+	/* Some of those that died for good are replaced, in the same name. */
+	host->until_ms = sim->now_ms + (down_ms != 0          ? down_ms
+					: sim_once_in(sim, 2) ? sim_between(sim, 600000, 5400000)
+							      : UINT64_MAX / 2);
+	host->gone = true;
+	host->gone_obs_ms = sim->model.obs_ms;
+	sim_judge_struck(sim, host->number);
+	sim_say(sim, "%s dies for %llu ms", host->id, (unsigned long long)down_ms);
 }
 
-void sim_host_dies(struct sim *sim, struct sim_host *host, uint32_t kind, uint64_t down_ms)
+static uint64_t down_time(struct sim *sim)
 {
-	/* What the kernel said last is found by the next boot, if there is one. */
-	if (kind != 0 && down_ms != 0)
-		owe(sim, host, kind, 1 + sim_pick(sim, 1000));
-	host->life = down_ms == 0 ? SIM_DEAD : SIM_DOWN;
-	host->until_ms = sim->now_ms + down_ms;
-	host->last_end = RW_END_UNEXPECTED;
-	host->session = false;
-	host->reachable_ms = UINT64_MAX;
-	host->died_ms = sim->now_ms;
+	if (sim_once_in(sim, 6))
+		return 0;
+	return sim_once_in(sim, 3) ? sim_between(sim, 2000, 15000)
+				   : sim_between(sim, 15000, 150000);
 }
 
-void sim_host_gets_driver(struct sim *sim, struct sim_host *host)
+/* In good order: with a goodbye, or its session only ends. */
+static void leaves(struct sim *sim, struct sim_host *host)
 {
-	if (!sim->bad_driver || !sim_once_in(sim, 20))
-		return;
-	host->driver_bad = true;
-	host->driver_at_ms = sim->now_ms + sim_pick(sim, 20 * MINUTE_MS);
-	host->loops_left = sim->loops ? 1 + sim_pick(sim, 4) : 0;
-}
+	bool off = sim_once_in(sim, 4);
+	uint64_t away_ms = off ? sim_between(sim, 5 * SIM_MINUTE_MS, 180 * SIM_MINUTE_MS)
+			       : sim_between(sim, 5000, sim_once_in(sim, 2) ? 20000 : 180000);
+	/* Some are not back when they said. */
+	uint64_t back_in_ms = sim_once_in(sim, 5) ? away_ms / 2 : away_ms + 60000;
 
-static void leaves(struct sim *sim, struct sim_host *host, enum rw_goodbye kind, uint64_t away_ms)
-{
-	struct sim_message bye = {
-		.at_ms = sim->now_ms + host->latency_ms,
-		.host = (uint32_t)(host - sim->hosts),
-		.kind = SIM_GOODBYE,
-		.goodbye = kind,
-		.back_in_ms = away_ms + 60000,
-		.session = sim->collector.sessions[host - sim->hosts],
-	};
-
-	if (host->session && host->link)
-		sim_send(sim, &bye);
-	host->life = kind == RW_BYE_POWER_OFF ? SIM_OFF : SIM_DOWN;
+	host->previous_end = host->sensor == SIM_KILLED ? RW_END_UNKNOWN : RW_END_ORDERLY;
+	if (sim_once_in(sim, 6))
+		sim_sensor_ends(sim, host, true);
+	else
+		sim_sensor_says_goodbye(sim, host, off ? RW_BYE_POWER_OFF : RW_BYE_REBOOT,
+					back_in_ms);
+	host->power = off ? SIM_OFF : SIM_CRASHED;
 	host->until_ms = sim->now_ms + away_ms;
-	host->last_end = RW_END_ORDERLY;
-	host->session = false;
-	host->reachable_ms = UINT64_MAX;
 }
 
-/* What befalls it by itself, looked at once a minute. */
-static void fate(struct sim *sim, struct sim_host *host)
+/* ---- the bad driver ------------------------------------------------------------------- */
+
+void sim_host_upgraded(struct sim *sim, uint32_t number, uint32_t deployment)
 {
-	if (sim->calm)
+	struct sim_host *host = &sim->hosts[number];
+
+	/* Every third deployment is bad, if any is. */
+	if (deployment % 3 != 0 || sim_pick(sim, 100) >= sim->scenario.driver_of_100)
 		return;
-	if (sim->natural_hours > 0 && sim_once_in(sim, sim->natural_hours * 60))
-		sim_host_dies(sim, host, sim_once_in(sim, 2) ? SIM_KIND_PANIC : 0,
-			      sim_once_in(sim, 10) ? 0 : 20000 + sim_pick(sim, 2 * MINUTE_MS));
-	else if (sim_once_in(sim, 6 * 60))
-		leaves(sim, host, RW_BYE_REBOOT, 20000 + sim_pick(sim, MINUTE_MS));
-	else if (sim_once_in(sim, 24 * 60))
-		leaves(sim, host, RW_BYE_POWER_OFF,
-		       10 * MINUTE_MS + sim_pick(sim, 120 * MINUTE_MS));
-	else if (sim->cuts && sim_once_in(sim, 4 * 60))
-		sim_cut(host, sim->now_ms + 500 + sim_pick(sim, 90000));
+	host->driver_deployment = deployment;
+	host->driver_at_ms = sim->now_ms + sim_between(sim, 1000, 15 * SIM_MINUTE_MS);
+	host->loops_left = sim->scenario.loops != 0 ? sim_pick(sim, 6) : 0;
 }
 
-static void runs(struct sim *sim, struct sim_host *host)
+static void driver_strikes(struct sim *sim, struct sim_host *host)
 {
-	if (host->driver_bad && sim->now_ms >= host->driver_at_ms && !sim->calm) {
-		bool survives = sim_once_in(sim, 4);
+	uint32_t signature = SIM_DRIVER_SIGNATURE + host->driver_deployment;
 
-		host->driver_bad = host->loops_left > 0;
-		host->driver_at_ms = sim->now_ms + 90000 + sim_pick(sim, 60000);
-		host->loops_left -= host->loops_left > 0;
-		if (survives)
-			owe(sim, host, SIM_KIND_OOPS, 7);
+	host->driver_at_ms = 0;
+	if (host->loops_left > 0) {
+		host->loops_left--;
+		host->driver_at_ms = sim->now_ms + sim_between(sim, 40000, 5 * SIM_MINUTE_MS);
+	}
+	if (sim_once_in(sim, 4)) {
+		sim_host_owes(sim, host, SIM_KIND_OOPS, signature);
+		sim_judge_struck(sim, host->number);
+		return;
+	}
+	crashes(sim, host, sim_once_in(sim, 5) ? 0 : SIM_KIND_PANIC, signature, down_time(sim));
+}
+
+/* ---- fate -------------------------------------------------------------------------------- */
+
+/* One of those that run, or NULL, about each `mean_s` for each host. */
+static struct sim_host *struck(struct sim *sim, uint32_t mean_s)
+{
+	uint64_t steps = (uint64_t)mean_s * SIM_SECOND_MS / SIM_STEP_MS / sim->host_count;
+
+	if (mean_s == 0 || sim->calm || !sim_once_in(sim, steps > 0 ? steps : 1))
+		return NULL;
+
+	struct sim_host *host = &sim->hosts[sim_pick(sim, sim->host_count)];
+
+	return sim_host_runs(sim, host) ? host : NULL;
+}
+
+static void rack_loses_power(struct sim *sim)
+{
+	uint32_t first = sim_pick(sim, sim->host_count);
+	uint32_t count = 1 + sim_pick(sim, sim->host_count / 4);
+	uint64_t down_ms = sim_once_in(sim, 5) ? 0 : sim_between(sim, 20000, 20 * SIM_MINUTE_MS);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct sim_host *host = &sim->hosts[(first + i) % sim->host_count];
+
+		if (host->power == SIM_RUNNING)
+			crashes(sim, host, 0, 0,
+				down_ms == 0 ? 0 : down_ms + sim_between(sim, 0, 30000));
+	}
+}
+
+static void single_fates(struct sim *sim)
+{
+	const struct sim_scenario *s = &sim->scenario;
+	struct sim_host *host;
+
+	if ((host = struck(sim, s->host_crash_s)) != NULL) {
+		if (sim_once_in(sim, 4)) { /* it survives */
+			sim_host_owes(sim, host, SIM_KIND_OOPS, sim_pick(sim, 40));
+			sim_judge_struck(sim, host->number);
+		} else {
+			crashes(sim, host, sim_once_in(sim, 2) ? SIM_KIND_PANIC : 0,
+				sim_pick(sim, 40), down_time(sim));
+		}
+	}
+	if ((host = struck(sim, s->host_leaves_s)) != NULL)
+		leaves(sim, host);
+	if ((host = struck(sim, s->host_cut_s)) != NULL) {
+		sim_cut(sim, host->number, sim->now_ms + sim_between(sim, 500, 120000));
+		host->flaps = sim_once_in(sim, 4);
+	}
+	if ((host = struck(sim, s->host_sleep_s)) != NULL)
+		host->frozen_ms = sim->now_ms + sim_between(sim, 1000, 8 * SIM_MINUTE_MS);
+	if ((host = struck(sim, s->host_move_s)) != NULL) {
+		host->ring = sim_pick(sim, SIM_RINGS);
+		sim_sensor_ends(sim, host, true);
+		sim_sensor_starts(sim, host, sim_between(sim, 500, 3000));
+	}
+	if ((host = struck(sim, s->sensor_killed_s)) != NULL) {
+		sim_sensor_ends(sim, host, true);
+		if (sim_once_in(sim, 3)) /* it reboots, and nobody watches */
+			leaves(sim, host);
 		else
-			sim_host_dies(sim, host, SIM_KIND_PANIC,
-				      sim_once_in(sim, 8) ? 0 : 15000 + sim_pick(sim, 30000));
+			sim_sensor_starts(sim, host, sim_between(sim, 500, 20 * SIM_MINUTE_MS));
+	}
+}
+
+/* ---- time -------------------------------------------------------------------------------------
+ */
+
+static void flap(struct sim *sim, struct sim_host *host)
+{
+	if (sim->now_ms < host->cut_ms || !sim_once_in(sim, 40))
 		return;
-	}
-	if (sim->now_ms % MINUTE_MS == (uint64_t)(host - sim->hosts) * 250 % MINUTE_MS)
-		fate(sim, host);
+	sim_cut(sim, host->number, sim->now_ms + sim_between(sim, 300, 25000));
+	host->flaps = !sim_once_in(sim, 20) && !sim->calm;
 }
 
-/* ---- the sensor -------------------------------------------------------------------- */
-
-void sim_cut(struct sim_host *host, uint64_t until_ms)
+static void step(struct sim *sim, struct sim_host *host)
 {
-	host->link = false;
-	host->reachable_ms = UINT64_MAX;
-	if (until_ms > host->link_back_ms)
-		host->link_back_ms = until_ms;
+	bool waits =
+		host->power == SIM_UNBORN || host->power == SIM_CRASHED || host->power == SIM_OFF;
+
+	if (waits && sim->now_ms >= host->until_ms)
+		boots(sim, host);
+	if (sim_host_runs(sim, host) && host->driver_at_ms != 0 &&
+	    sim->now_ms >= host->driver_at_ms && !sim->calm)
+		driver_strikes(sim, host);
+	if (host->flaps)
+		flap(sim, host);
+	if (sim_host_runs(sim, host))
+		sim_sensor_step(sim, host);
+
+	bool good = sim_host_runs(sim, host) && host->sensor != SIM_KILLED &&
+		    sim->now_ms >= host->cut_ms;
+
+	if (!good)
+		host->good_ms = UINT64_MAX;
+	else if (host->good_ms == UINT64_MAX)
+		host->good_ms = sim->now_ms;
 }
 
-static void send(struct sim *sim, struct sim_host *host, struct sim_message message)
+void sim_world_step(struct sim *sim)
 {
-	message.at_ms = sim->now_ms + host->latency_ms;
-	message.host = (uint32_t)(host - sim->hosts);
-	message.session = sim->collector.sessions[message.host];
-	sim_send(sim, &message);
+	single_fates(sim);
+	if (!sim->calm && sim->scenario.rack_s != 0 &&
+	    sim_once_in(sim, sim->scenario.rack_s * (SIM_SECOND_MS / SIM_STEP_MS)))
+		rack_loses_power(sim);
+	sim_net_faults(sim);
+	for (uint32_t i = 0; i < sim->host_count; i++)
+		step(sim, &sim->hosts[i]);
 }
-
-static void connects(struct sim *sim, struct sim_host *host)
-{
-	uint32_t cap_ms = (uint32_t)(sim->collector.policy.timing.offline_after_ms / 3);
-	uint32_t number = (uint32_t)(host - sim->hosts);
-
-	if (!host->link || sim->collector.core == NULL) {
-		host->backoff_ms = host->backoff_ms * 2 < cap_ms ? host->backoff_ms * 2 : cap_ms;
-		host->connect_ms = sim->now_ms + host->backoff_ms / 2 +
-				   sim_pick(sim, (uint32_t)host->backoff_ms / 2 + 1);
-		return;
-	}
-	host->session = true;
-	host->backoff_ms = BACKOFF_FIRST_MS;
-	host->latency_ms = 5 + sim_pick(sim, SIM_LATENCY_MAX_MS);
-	sim->collector.sessions[number] = ++sim->collector.connection;
-	host->sent = host->acked;
-	host->beat_ms = sim->now_ms + sim_pick(sim, 5000);
-	send(sim, host,
-	     (struct sim_message){.kind = SIM_HELLO,
-				  .boot_order = host->order,
-				  .boot_ms = sim->now_ms - host->booted_ms,
-				  .end = host->last_end});
-}
-
-static void talks(struct sim *sim, struct sim_host *host)
-{
-	if (!sim_connection_lives(sim, host)) {
-		host->session = false;
-		host->connect_ms = sim->now_ms + sim_pick(sim, BACKOFF_FIRST_MS);
-		return;
-	}
-	for (uint32_t i = 0; i < host->owed_count; i++) {
-		if (host->owed[i].sequence < host->sent)
-			continue;
-		host->sent = host->owed[i].sequence + 1;
-		send(sim, host, (struct sim_message){.kind = SIM_EVENT, .event = host->owed[i]});
-	}
-	if (sim->now_ms < host->beat_ms)
-		return;
-	host->beat_ms = sim->now_ms + 5000;
-	send(sim, host,
-	     (struct sim_message){.kind = SIM_BEAT, .boot_ms = sim->now_ms - host->booted_ms});
-}
-
-void sim_host_acked(struct sim_host *host, uint32_t sequence)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < host->owed_count; i++) {
-		if (host->owed[i].sequence > sequence)
-			host->owed[kept++] = host->owed[i];
-	}
-	host->owed_count = kept;
-	if (sequence + 1 > host->acked)
-		host->acked = sequence + 1;
-}
-
-/* ---- all hosts ----------------------------------------------------------------------- */
 
 void sim_world_begin(struct sim *sim)
 {
@@ -210,74 +257,15 @@ void sim_world_begin(struct sim *sim)
 		struct sim_host *host = &sim->hosts[i];
 
 		snprintf(host->id, sizeof(host->id), "h%04u", i);
+		host->number = i;
 		host->ring = i % 10 == 0 ? 0 : i % 10 < 4 ? 1 : 2;
-		host->link = true;
-		host->order = 1000;
+		host->drift_ppm = (int32_t)sim_pick(sim, 101) - 50;
+		host->previous_end = RW_END_NONE;
+		host->order = sim_between(sim, 1000, 2000);
 		host->next_sequence = 1;
-		host->reachable_ms = UINT64_MAX;
-		boots(sim, host);
-		host->connect_ms = sim->now_ms + sim_pick(sim, 5000);
-		host->last_end = RW_END_NONE;
+		host->good_ms = UINT64_MAX;
+		host->until_ms = sim->now_ms;
+		if (sim_once_in(sim, 12)) /* enrols later */
+			host->until_ms += sim_between(sim, 0, (sim->calm_ms - sim->begin_ms) / 2);
 	}
-}
-
-static void rack_loses_power(struct sim *sim)
-{
-	uint32_t first = sim_pick(sim, sim->host_count);
-	uint64_t down_ms = 60000 + sim_pick(sim, 20 * MINUTE_MS);
-
-	for (uint32_t i = 0; i < sim->host_count / 8; i++) {
-		struct sim_host *host = &sim->hosts[(first + i * 7) % sim->host_count];
-
-		if (host->life == SIM_UP)
-			sim_host_dies(sim, host, 0, down_ms + sim_pick(sim, 20000));
-	}
-}
-
-static void network_parts(struct sim *sim)
-{
-	bool all = sim_once_in(sim, 3);
-	uint64_t until_ms = sim->now_ms + 5000 + sim_pick(sim, 3 * MINUTE_MS);
-	uint32_t first = sim_pick(sim, sim->host_count);
-	uint32_t count = all ? sim->host_count : 1 + sim_pick(sim, sim->host_count);
-
-	for (uint32_t i = 0; i < count; i++)
-		sim_cut(&sim->hosts[(first + i) % sim->host_count], until_ms);
-}
-
-static void step(struct sim *sim, struct sim_host *host)
-{
-	if (!host->link && sim->now_ms >= host->link_back_ms)
-		host->link = true;
-	if ((host->life == SIM_DOWN || host->life == SIM_OFF) && sim->now_ms >= host->until_ms) {
-		bool dies = host->driver_bad && host->loops_left > 0 && !sim->calm;
-
-		boots(sim, host);
-		if (dies) { /* again, before its sensor spoke */
-			host->driver_at_ms = sim->now_ms + sim_pick(sim, 30000);
-		}
-	}
-	if (host->life != SIM_UP)
-		return;
-	runs(sim, host);
-	if (host->life != SIM_UP)
-		return;
-	if (host->session)
-		talks(sim, host);
-	else if (sim->now_ms >= host->connect_ms)
-		connects(sim, host);
-	if (!host->link || !host->session || sim->collector.core == NULL)
-		host->reachable_ms = UINT64_MAX;
-	else if (host->reachable_ms == UINT64_MAX)
-		host->reachable_ms = sim->now_ms;
-}
-
-void sim_world_step(struct sim *sim)
-{
-	if (!sim->calm && sim->racks && sim_once_in(sim, 4 * 3600 * 2))
-		rack_loses_power(sim);
-	if (!sim->calm && sim->cuts && sim_once_in(sim, 4 * 3600))
-		network_parts(sim);
-	for (uint32_t i = 0; i < sim->host_count; i++)
-		step(sim, &sim->hosts[i]);
 }

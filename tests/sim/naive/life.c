@@ -161,7 +161,8 @@ bool nv_is_offline(const struct nv_exposure *e, const struct nv_host *host)
 void nv_set_base(struct nv_exposure *e, const struct nv_host *host, struct rw_now now)
 {
 	e->order = host->order;
-	e->boot_ms = host->clock_known ? host->clock_ms + now.boot_ms : 0;
+	e->boot_ms = host->clock_known ? host->clock_ms + now.boot_ms : UINT64_MAX;
+	e->placed_ms = now.boot_ms;
 	e->alive = host->presence == RW_ONLINE || host->presence == RW_SUSPECT;
 }
 
@@ -172,7 +173,6 @@ void nv_expose(struct naive *m, uint32_t h, uint32_t deployment, uint32_t step, 
 
 	*e = (struct nv_exposure){.is = true, .ring = host->ring, .step = step};
 	nv_set_base(e, host, now);
-	e->placed_ms = now.boot_ms;
 	e->wall_ms = now.wall_ms;
 	e->watched_ms = m->deployments[deployment].runs[host->ring].watched_ms;
 }
@@ -440,7 +440,7 @@ static bool boot_died(enum rw_boot_end end, enum rw_presence presence)
 /* A host that was silent at its exposure says now where in its life that was. */
 static bool refine(struct nv_exposure *e, const struct rw_boot *boot, struct rw_now now)
 {
-	if (e->heard || e->alive || e->placed_ms == UINT64_MAX ||
+	if (e->alive || e->placed_ms == UINT64_MAX || (e->heard && e->boot_ms != UINT64_MAX) ||
 	    boot->boot_ms < now.boot_ms - e->placed_ms)
 		return false;
 	e->order = boot->order;
