@@ -691,7 +691,7 @@ void nv_version(struct naive *m, uint32_t h, const char *subject, const char *va
 		exposure_heard(m, d, host, false);
 		nv_settle(m, false, now);
 	}
-	if (changed && value[0] != '\0')
+	if (value[0] != '\0' && (changed || named))
 		host->unregistered = !named;
 }
 
@@ -779,7 +779,7 @@ struct rw_act_result nv_maintenance(struct naive *m, uint32_t h, uint64_t ms, st
 	if (ms > 0 && (host->presence == RW_OFFLINE || host->presence == RW_SUSPECT ||
 		       host->presence == RW_RETIRED))
 		return answer(-EPERM, false);
-	host->maintenance_until_wall_ms = now.wall_ms + ms;
+	host->maintenance_until_wall_ms = ms > 0 ? now.wall_ms + ms : 0;
 	return answer(0, true);
 }
 
