@@ -264,7 +264,7 @@ FUZZ_EXTRA_netconsole := collector/ingest/netconsole_line.c collector/ingest/gas
 $(BUILD)/fuzz/spool_fuzz: $(FUZZ_EXTRA_spool)
 $(BUILD)/fuzz/pstore_fuzz: $(FUZZ_EXTRA_pstore)
 $(BUILD)/fuzz/netconsole_fuzz: $(FUZZ_EXTRA_netconsole)
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
+$(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
 	@mkdir -p $(@D)
 	$(say) FUZZ $<
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_ROOMS) $(FUZZ_EXTRA_$(*:_fuzz=)) $(BUILD)/gen/proto/ringwatch.pb-c.c $(LIBS_lib) $(LIBS_proto) $(LIBS_events)
