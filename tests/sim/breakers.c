@@ -17,10 +17,24 @@ struct rw_run *sim_core_run(const struct sim *sim, uint32_t deployment, uint32_t
 	return index < 0 ? NULL : rw_run_find(core->deployments[index], core, sim_ring_name(ring));
 }
 
-/* The first rule whose limit is crossed by what the judge counted. */
-static enum rw_rule crossed(const struct sim *sim, uint32_t ring, const struct sim_counts *counts,
-			    bool hidden)
+/* How many the step allows; after a reset, as many as there were. */
+static uint64_t room(const struct sim *sim, uint32_t ring, const struct rw_run *run)
 {
+	uint64_t allowed = 0;
+
+	if (run->step > 0)
+		allowed = sim->judge.enrolled[ring] *
+			  sim->collector.policy.rings[ring].step_ppm[run->step - 1] / RW_PPM;
+	if (run->step > 0 && allowed == 0)
+		allowed = 1;
+	return allowed > run->target ? allowed : run->target;
+}
+
+/* The first rule whose limit is crossed by what the judge counted. */
+static enum rw_rule crossed(const struct sim *sim, uint32_t deployment, uint32_t ring,
+			    const struct rw_run *run, bool hidden)
+{
+	const struct sim_counts *counts = &sim->judge.counts[deployment][ring];
 	const struct rw_ring_policy *policy = &sim->collector.policy.rings[ring];
 	const uint64_t failed[][2] = {
 		{RW_RULE_CRASHED, counts->crashed},
@@ -28,13 +42,15 @@ static enum rw_rule crossed(const struct sim *sim, uint32_t ring, const struct s
 		{RW_RULE_FAILED, hidden ? counts->crashed : counts->failed},
 	};
 
-	for (size_t i = 0; i < 3 && !policy->open_on_evidence; i++) {
+	for (size_t i = 0; i < 3 && !policy->open_on_evidence && run->step > 0; i++) {
 		const struct rw_limit *limit = &policy->limits[failed[i][0]];
 
 		if (limit->judged && failed[i][1] >= policy->least_hosts &&
 		    failed[i][1] * RW_PPM > limit->ppm * counts->at_risk)
 			return (enum rw_rule)failed[i][0];
 	}
+	if (sim_is_reported(deployment) && counts->exposed > room(sim, ring, run))
+		return RW_RULE_EXPOSURE;
 	return RW_RULE_NONE;
 }
 
@@ -52,7 +68,7 @@ static void keep_delay(struct sim *sim, uint64_t ms)
 }
 
 /* What a trip rests on, in truth. */
-static void keep_trip(struct sim *sim, uint32_t deployment, uint32_t ring)
+static void keep_trip(struct sim *sim, uint32_t deployment, uint32_t ring, const struct rw_run *run)
 {
 	uint64_t first_ms = UINT64_MAX;
 	bool silent = false, early = false;
@@ -78,6 +94,8 @@ static void keep_trip(struct sim *sim, uint32_t deployment, uint32_t ring)
 	if (first_ms != UINT64_MAX) {
 		sim->figures->trips++;
 		keep_delay(sim, sim->now_ms - first_ms);
+	} else if (run->rule == RW_RULE_EXPOSURE) {
+		sim->figures->exposure_trips++;
 	} else if (silent) {
 		sim->figures->silent_trips++;
 	} else if (early) {
@@ -93,11 +111,11 @@ static void opened(struct sim *sim, uint32_t deployment, uint32_t ring, const st
 	struct sim_run *mine = &sim->judge.runs[deployment][ring];
 	const struct sim_counts *counts = &sim->judge.counts[deployment][ring];
 	bool hidden = sim_model_hidden(sim);
-	enum rw_rule rule = crossed(sim, ring, counts, hidden);
+	enum rw_rule rule = crossed(sim, deployment, ring, run, hidden);
 
 	sim_judge_touch(sim, mine, sizeof(*mine));
 	mine->open = true;
-	keep_trip(sim, deployment, ring);
+	keep_trip(sim, deployment, ring, run);
 	if (run->grade == RW_GRADE_LIMIT && rule == RW_RULE_NONE)
 		sim_fail(sim, SIM_OK_BREAKER,
 			 "%s %s opened by rule %s with k=%llu (offline %llu, crashed %llu) of "
@@ -137,7 +155,7 @@ static void check_counts_of(struct sim *sim, uint32_t deployment, uint32_t ring,
 static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, const struct rw_run *run,
 		      bool at_tick)
 {
-	const struct sim_run *mine = &sim->judge.runs[deployment][ring];
+	struct sim_run *mine = &sim->judge.runs[deployment][ring];
 	const struct sim_counts *counts = &sim->judge.counts[deployment][ring];
 	bool active = sim->judge.state[deployment] == RW_DEPLOYMENT_ACTIVE;
 
@@ -160,12 +178,16 @@ static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, const
 		sim_fail(sim, SIM_OK_BREAKER,
 			 "the open breaker of %s %s is closed, and nobody reset it",
 			 sim_deployment_name(deployment), sim_ring_name(ring));
+	/* Room that shrinks under those who were let in crosses nothing. */
+	bool is_new = counts->exposed > mine->exposed;
+
+	mine->exposed = counts->exposed;
 	/* What was hidden at the last tick is judged at the next. */
-	if (run->breaker_open || !active || run->step == 0 || counts->failed == 0 ||
+	if (run->breaker_open || !active || (counts->failed == 0 && !sim_is_reported(deployment)) ||
 	    (!at_tick && sim->model.was_hidden))
 		return;
-	enum rw_rule rule = crossed(sim, ring, counts, sim_model_hidden(sim));
-	if (rule != RW_RULE_NONE)
+	enum rw_rule rule = crossed(sim, deployment, ring, run, sim_model_hidden(sim));
+	if (rule != RW_RULE_NONE && (rule != RW_RULE_EXPOSURE || is_new))
 		sim_fail(sim, SIM_OK_BREAKER,
 			 "%s %s: rule %s is crossed with k=%llu of n=%llu, and the breaker is "
 			 "closed",

@@ -86,6 +86,7 @@ void sim_ingest_forget(struct sim *sim)
 		entry->live = 0;
 		entry->contested = false;
 		entry->handle = RW_NO_HOST;
+		entry->version = 0;
 		for (int j = 0; j < SIM_SPOOLS; j++) {
 			struct sim_mark *mark = &entry->marks[j];
 
@@ -241,6 +242,20 @@ static void take_reply(struct sim *sim, struct sim_entry *entry, const struct si
 				   .retry_ms = sim->collector.policy.timing.offline_after_ms});
 }
 
+static void take_version(struct sim *sim, struct sim_entry *entry,
+			 const struct sim_message *message)
+{
+	const char *name = sim_deployment_name(message->version - 1);
+	bool changed = entry->version != 0 && entry->version != message->version;
+
+	entry->version = message->version;
+	sim_model_heard(sim, message->host, false);
+	sim_judge_version(sim, message->host, message->version - 1);
+	rw_core_version(sim->collector.core, entry->handle, "marker:sim", name, changed,
+			sim_now(sim));
+	sim_oracle_input(sim);
+}
+
 static void take_live(struct sim *sim, struct sim_entry *entry, const struct sim_message *message)
 {
 	struct rw_core *core = sim->collector.core;
@@ -257,6 +272,9 @@ static void take_live(struct sim *sim, struct sim_entry *entry, const struct sim
 		return;
 	case SIM_EVENT:
 		take_event(sim, entry, message);
+		return;
+	case SIM_VERSION:
+		take_version(sim, entry, message);
 		return;
 	case SIM_PROBE_REPLY:
 		take_reply(sim, entry, message);

@@ -32,7 +32,7 @@ void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint
 	sim_judge_touch(sim, run, sizeof(*run));
 	run->step = step;
 	begin_bake(sim, run);
-	for (uint32_t i = 0; i < sim->host_count; i++) {
+	for (uint32_t i = 0; i < sim->host_count && !sim_is_reported(deployment); i++) {
 		struct sim_exposed *e = &sim->judge.of[deployment][i];
 		const struct sim_known *known = &sim->model.of[i];
 
@@ -52,6 +52,27 @@ void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint
 		};
 		sim_host_upgraded(sim, i, deployment);
 	}
+}
+
+void sim_judge_version(struct sim *sim, uint32_t host, uint32_t deployment)
+{
+	struct sim_exposed *e = &sim->judge.of[deployment][host];
+	const struct sim_known *known = &sim->model.of[host];
+
+	if (!sim_is_reported(deployment) || e->exposed ||
+	    sim->judge.state[deployment] != RW_DEPLOYMENT_ACTIVE || known->presence == RW_RETIRED)
+		return;
+	sim_judge_touch(sim, e, sizeof(*e));
+	*e = (struct sim_exposed){
+		.exposed = true,
+		.heard = true,
+		.alive = true,
+		.timed = known->timed,
+		.ring = (uint8_t)known->ring,
+		.step = (uint8_t)sim->judge.runs[deployment][known->ring].step,
+		.order = known->order,
+		.base_ms = sim->now_ms,
+	};
 }
 
 static bool is_offline(const struct sim_exposed *e, const struct sim_known *known)
@@ -298,6 +319,12 @@ void sim_judge_settle(struct sim *sim)
 		return;
 	judge->stale = false;
 	memset(judge->counts, 0, sizeof(judge->counts));
+	memset(judge->enrolled, 0, sizeof(judge->enrolled));
+	for (uint32_t i = 0; i < sim->host_count; i++) {
+		const struct sim_known *known = &sim->model.of[i];
+
+		judge->enrolled[known->ring] += known->known && known->presence != RW_RETIRED;
+	}
 	for (uint32_t d = 0; d < sim->deployment_count; d++) {
 		for (uint32_t i = 0; i < sim->host_count && judge->state[d] == RW_DEPLOYMENT_ACTIVE;
 		     i++)

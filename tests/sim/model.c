@@ -235,6 +235,7 @@ void sim_model_hello(struct sim *sim, const struct sim_message *hello)
 		died = false;
 		known->excused_order = old_order;
 	}
+	sim->judge.stale = true; /* it may have moved */
 	known->known = true;
 	known->timed = true;
 	known->boot = hello->boot;

@@ -11,6 +11,11 @@
 
 enum { ACTIVE_MOST = 3 };
 
+bool sim_is_reported(uint32_t deployment)
+{
+	return deployment % 4 == 1;
+}
+
 const char *sim_deployment_name(uint32_t deployment)
 {
 	static char names[SIM_DEPLOYMENTS_MAX][8];
@@ -48,6 +53,10 @@ static void create(struct sim *sim, uint32_t deployment)
 {
 	struct rw_deployment_row spec = {.exposure = RW_EXPOSURE_FIXED, .ring_count = SIM_RINGS};
 
+	if (sim_is_reported(deployment)) {
+		spec.exposure = RW_EXPOSURE_REPORTED;
+		rw_copy_text(spec.match, sizeof(spec.match), "marker:sim");
+	}
 	rw_copy_text(spec.id, sizeof(spec.id), sim_deployment_name(deployment));
 	rw_copy_text(spec.component, sizeof(spec.component), "driver");
 	rw_copy_text(spec.version, sizeof(spec.version), sim_deployment_name(deployment));
@@ -149,6 +158,38 @@ static void goes_on(struct sim *sim, uint32_t deployment)
 		start(sim, deployment, ring, step, true);
 	else if (sim_once_in(sim, 4))
 		end(sim, deployment, false);
+}
+
+/* How many of the ring are marked, whether they have said so or not. */
+static uint64_t marked(const struct sim *sim, uint32_t deployment, uint32_t ring)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < sim->host_count; i++)
+		count += sim->hosts[i].version == deployment + 1 && sim->hosts[i].ring == ring;
+	return count;
+}
+
+/*
+ * A rollout tool marks hosts in the ring that it is in, up to what the step allows; once
+ * in a while one more, or one of another ring.
+ */
+static void rolls_out(struct sim *sim, uint32_t deployment)
+{
+	struct sim_host *host = &sim->hosts[sim_pick(sim, sim->host_count)];
+	bool errs = sim_once_in(sim, 40000);
+	struct rw_verdict verdict;
+
+	if (host->version == deployment + 1 || host->power != SIM_RUNNING)
+		return;
+	rw_core_verdict(sim->collector.core, sim_deployment_name(deployment),
+			sim_ring_name(host->ring), RW_FOR_ENTER, sim_now(sim), &verdict);
+	if (!errs && (verdict.decision == RW_ABORT || verdict.step == 0 ||
+		      verdict.exposed >= verdict.max_exposed_hosts ||
+		      marked(sim, deployment, host->ring) >= verdict.max_exposed_hosts))
+		return;
+	host->version = deployment + 1;
+	sim_host_upgraded(sim, host->number, deployment);
 }
 
 /* ---- hosts ----------------------------------------------------------------------------- */
@@ -257,6 +298,10 @@ void sim_operators_step(struct sim *sim)
 			continue;
 		active++;
 		goes_on(sim, d);
+		if (sim_is_reported(d) && !sim->failed &&
+		    sim->judge.state[d] == RW_DEPLOYMENT_ACTIVE)
+			for (uint32_t i = 0; i < sim->host_count / 4; i++)
+				rolls_out(sim, d);
 		sim_oracle_input(sim);
 	}
 	if (!sim->calm && active < ACTIVE_MOST && sim->deployment_count < SIM_DEPLOYMENTS_MAX &&

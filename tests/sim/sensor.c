@@ -101,6 +101,15 @@ static void sends_owed(struct sim *sim, struct sim_host *host)
 	}
 }
 
+/* What it runs, in each session once, and when it changes. */
+static void says_version(struct sim *sim, struct sim_host *host)
+{
+	if (host->version == host->version_said)
+		return;
+	host->version_said = host->version;
+	send(sim, host, (struct sim_message){.kind = SIM_VERSION, .version = host->version});
+}
+
 static void talks(struct sim *sim, struct sim_host *host)
 {
 	bool unanswered =
@@ -114,6 +123,7 @@ static void talks(struct sim *sim, struct sim_host *host)
 		return;
 	}
 	sends_owed(sim, host);
+	says_version(sim, host);
 	if (sim->now_ms < host->beat_ms)
 		return;
 	host->beat_ms += sim->collector.policy.timing.heartbeat_every_ms;
@@ -183,6 +193,7 @@ void sim_sensor_takes(struct sim *sim, const struct sim_message *message)
 		host->next_ms = sim->now_ms;
 		host->hold_ms = 0;
 		host->sent = 0;
+		host->version_said = 0;
 		acknowledged(sim, host, message);
 		host->unanswered_ms = UINT64_MAX;
 		return;

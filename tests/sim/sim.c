@@ -196,8 +196,10 @@ static void print_figures(struct sim_figures *figures, uint64_t seeds, uint64_t 
 	       figures->events, figures->resets, figures->proceeds);
 	printf("# breakers opened: %" PRIu64 " on hosts that died, %" PRIu64
 	       " on hosts that could not be heard, %" PRIu64
-	       " on hosts that had died just before; false %" PRIu64 ", missed 0\n",
-	       figures->trips, figures->silent_trips, figures->early_trips, figures->false_trips);
+	       " on hosts that had died just before, %" PRIu64
+	       " on too many exposed; false %" PRIu64 ", missed 0\n",
+	       figures->trips, figures->silent_trips, figures->early_trips, figures->exposure_trips,
+	       figures->false_trips);
 	if (figures->delay_count == 0)
 		return;
 	qsort(figures->delays, figures->delay_count, sizeof(uint32_t), by_size);

@@ -49,6 +49,7 @@ struct sim_entry {
 	uint32_t live_boot;
 	uint64_t live_heard_ms;
 	rw_host_handle handle;
+	uint32_t version; /* that it said last, plus 1 */
 	bool contested;
 	uint64_t contest_ms;         /* CONTESTED: the newcomer wins then */
 	struct sim_message newcomer; /* its Hello */
@@ -96,6 +97,8 @@ struct rw_core *sim_disk_restore(struct sim *sim, const struct rw_core_sink *sin
 /* ---- operators (operators.c) ----------------------------------------------------------- */
 
 void sim_operators_step(struct sim *sim);
+/* Whether hosts are exposed to it as they report it. */
+bool sim_is_reported(uint32_t deployment);
 const char *sim_deployment_name(uint32_t deployment);
 const char *sim_ring_name(uint32_t ring);
 
@@ -157,6 +160,7 @@ struct sim_run {
 	uint32_t step;
 	bool open;
 	bool baking, proved;
+	uint64_t exposed;  /* as counted last */
 	uint64_t crashed;  /* as counted last */
 	uint64_t baked_ms; /* of this step, or since its reset */
 };
@@ -179,6 +183,7 @@ struct sim_judge {
 	struct sim_run runs[SIM_DEPLOYMENTS_MAX][SIM_RINGS];
 	enum rw_deployment_state state[SIM_DEPLOYMENTS_MAX]; /* 0: not made */
 	struct sim_counts counts[SIM_DEPLOYMENTS_MAX][SIM_RINGS];
+	uint64_t enrolled[SIM_RINGS];
 	bool stale;           /* counts are */
 	bool damaged;         /* the disk held a part of what was told: take its word */
 	bool doubts;          /* some exposure is doubtful */
@@ -197,6 +202,8 @@ void sim_judge_restarted(struct sim *sim);
 void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint32_t step);
 void sim_judge_reset(struct sim *sim, uint32_t deployment, uint32_t ring);
 void sim_judge_set_state(struct sim *sim, uint32_t deployment, enum rw_deployment_state state);
+/* The host says that it runs what the deployment brings. */
+void sim_judge_version(struct sim *sim, uint32_t host, uint32_t deployment);
 void sim_judge_retired(struct sim *sim, uint32_t host);
 void sim_judge_heard(struct sim *sim, uint32_t host);
 void sim_judge_hello(struct sim *sim, const struct sim_message *message, uint64_t old_order,
@@ -259,7 +266,8 @@ void sim_say(const struct sim *sim, const char *fmt, ...) __attribute__((format(
 
 struct sim_figures {
 	uint64_t host_ms, checks[SIM_FAMILIES];
-	uint64_t trips, silent_trips, early_trips, false_trips, restarts, events, resets, proceeds;
+	uint64_t trips, silent_trips, early_trips, exposure_trips, false_trips, restarts, events,
+		resets, proceeds;
 	uint32_t *delays; /* ms from the first true failure of a run to its open breaker */
 	uint32_t delay_count, delay_room;
 };

@@ -190,7 +190,8 @@ static const char *host_differs(const struct rw_core *core, const struct rw_core
 		return "name";
 	if (b->presence != (heard ? RW_UNKNOWN : a->presence))
 		return "presence";
-	if (a->ring != b->ring || a->excluded != b->excluded || a->by_age != b->by_age)
+	if (a->ring != b->ring || a->excluded != b->excluded || a->by_age != b->by_age ||
+	    a->unregistered != b->unregistered)
 		return "ring or mark";
 	if (memcmp(a->boot_id, b->boot_id, sizeof(a->boot_id)) != 0 ||
 	    a->boot_order != b->boot_order)

@@ -53,6 +53,7 @@ enum sim_kind {
 	SIM_EVENT,
 	SIM_GOODBYE,
 	SIM_PROBE_REPLY,
+	SIM_VERSION,
 	SIM_GASP, /* a datagram beside the session */
 	SIM_FIN,
 	/* to the sensor */
@@ -76,6 +77,7 @@ struct sim_message {
 	uint32_t spool;
 	uint64_t sequence; /* WELCOME, ACK: acknowledged up to */
 	uint64_t retry_ms; /* RESET */
+	uint32_t version;  /* VERSION */
 	struct sim_event event;
 };
 
@@ -110,6 +112,8 @@ struct sim_host {
 	/* the bad driver */
 	uint64_t driver_at_ms; /* strikes then; 0: never */
 	uint32_t driver_deployment, loops_left;
+	uint32_t version; /* the deployment that a rollout tool marked it with, plus 1 */
+	uint32_t version_said;
 	/* the link */
 	uint64_t cut_ms;         /* nothing passes before */
 	uint64_t up_ms, down_ms; /* of the last message each way */
