@@ -58,7 +58,7 @@ ROOMS_sensor := $(filter-out sensor/main.c,$(wildcard sensor/*.c))
 ROOMS_core := $(wildcard collector/core/*.c)
 ROOMS_collector := $(filter-out collector/main.c,$(wildcard collector/*.c collector/ingest/*.c \
 	collector/store/*.c collector/api/*.c))
-ROOMS_ctl := $(filter-out ctl/main.c,$(wildcard ctl/*.c))
+ROOMS_ctl := $(filter-out ctl/main.c,$(wildcard ctl/*.c ctl/replay/*.c))
 ROOMS_fleet := $(filter-out ctl/fleet/main.c,$(wildcard ctl/fleet/*.c))
 ROOMS := lib proto events sensor core collector ctl fleet
 
@@ -69,7 +69,8 @@ MAIN_ringwatch := ctl/main.c
 MAIN_ringwatch-fleet := ctl/fleet/main.c
 NEEDS_ringwatch-sensor := sensor events proto lib
 NEEDS_ringwatch-collector := collector core events proto lib
-NEEDS_ringwatch := ctl events proto lib
+# of the collector only what reads its policy file
+NEEDS_ringwatch := ctl collector core events proto lib
 NEEDS_ringwatch-fleet := fleet proto lib
 LIBS_lib := -lyaml -lssl -lcrypto
 LIBS_proto := -lprotobuf-c
@@ -120,7 +121,7 @@ $(BUILD)/gen/store_schema.h: collector/store/schema.sql
 
 room_objects = $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$(ROOMS_$(2)))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c)
-SIM_SOURCES := $(wildcard tests/sim/*.c)
+SIM_SOURCES := $(filter-out tests/sim/naive_fuzz.c,$(wildcard tests/sim/*.c))
 
 define variant_rules
 $(BUILD)/$(1)/obj/%.o: %.c $(BUILD)/flags | $(GENERATED) $(DEPS_STAMP)
@@ -158,6 +159,17 @@ $(BUILD)/$(1)/tests/%_test: $(BUILD)/$(1)/obj/tests/%_test.o $(ROOMS:%=$(BUILD)/
 endef
 $(foreach variant,$(VARIANTS),$(eval $(call variant_rules,$(variant))))
 
+# The core against a second, naive judgement.
+NAIVE_SOURCES := tests/sim/naive_fuzz.c $(wildcard tests/sim/naive/*.c)
+NAIVE_FUZZ := $(BUILD)/asan/tests/sim/naive_fuzz
+$(NAIVE_FUZZ): $(NAIVE_SOURCES:%.c=$(BUILD)/asan/obj/%.o) $(BUILD)/asan/core.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_asan) $(LDFLAGS_asan) -o $@ $^ -lcmocka $(LIBS_core)
+
+.PHONY: naive
+naive: $(NAIVE_FUZZ)
+	@tests/tap 'naive:$(NAIVE_FUZZ) --seeds 300' 'naive:$(NAIVE_FUZZ) --first 301 --seeds 300'
+
 # Rebuild when the flags or the revision change, and only then.
 .PHONY: force
 $(BUILD)/flags: force
@@ -185,13 +197,16 @@ export UBSAN_OPTIONS = print_stacktrace=1
 
 sanitized := $(PROGRAMS:%=$(BUILD)/asan/%)
 
-.PHONY: unit e2e test vmtest house
+.PHONY: unit e2e test vmtest house scenarios
 unit: $(BUILD)/deps/test $(UNIT_TESTS)
 	@tests/tap $(UNIT_TESTS:%=unit:%)
 
 HOUSE := house:tests/house 'house:tests/mutants --self-test'
 house:
 	@tests/tap $(HOUSE)
+
+scenarios: $(BUILD)/ringwatch
+	@tests/tap scenarios:tests/scenarios/run
 
 e2e: $(BUILD)/deps/test all $(sanitized)
 	@tests/tap $(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)')
@@ -210,8 +225,9 @@ SIM_SHORT := 'sim:$(BUILD)/asan/sim --seeds 22 --hosts 80 --hours 1'
 # Everything a change must pass; the parts and what they may take on two cores:
 # house and units 2 min, two builds compared 2 min, end to end 4 min, fuzzing
 # 1 min, virtual machines 4 min.
-test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(BUILD)/asan/sim
-	@tests/tap $(HOUSE) $(UNIT_TESTS:%=unit:%) $(TSAN_TESTS:%=threads:%) $(SIM_SHORT) \
+test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(NAIVE_FUZZ) $(BUILD)/asan/sim
+	@tests/tap $(HOUSE) scenarios:tests/scenarios/run $(UNIT_TESTS:%=unit:%) \
+		$(TSAN_TESTS:%=threads:%) 'naive:$(NAIVE_FUZZ) --seeds 40' $(SIM_SHORT) \
 		then reproducible:tests/reproducible $(foreach f,$(FUZZERS),'fuzz:tests/fuzz/run $(f) 20') \
 		$(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)') \
 		then1 'vm:python3 tests/vm/cases.py --core'
@@ -225,12 +241,16 @@ $(BUILD)/vm/ready: tests/vm/fetch-kernels $(wildcard tests/vm/modules/*) | $(BUI
 	tests/vm/fetch-kernels
 	@touch $@
 
-# Which single breaks of the core its unit tests would not notice; the first MUTANTS
-# by seed 1, 1.5 s each on two cores.
+# Which single breaks of the core neither its unit tests nor the scenarios would notice;
+# the first MUTANTS by seed 1, 2 s each on two cores.
 MUTANTS ?= 120
+MUTANTS_PLAYER := $(BUILD)/release/obj/ctl/main.o -Wl,--start-group \
+	$(patsubst %,$(BUILD)/release/%.a,$(filter-out core,$(NEEDS_ringwatch))) -Wl,--end-group \
+	$(foreach room,$(NEEDS_ringwatch),$(LIBS_$(room))) -pthread
 .PHONY: mutants
-mutants: $(BUILD)/deps/test
-	@tests/mutants --build $(BUILD) --jobs $(JOBS) --count $(MUTANTS) $(MUTANTS_FLAGS)
+mutants: $(BUILD)/deps/test $(BUILD)/ringwatch
+	@tests/mutants --build $(BUILD) --jobs $(JOBS) --count $(MUTANTS) \
+		--player '$(MUTANTS_PLAYER)' $(MUTANTS_FLAGS)
 
 # ---- fuzzing --------------------------------------------------------------
 
@@ -244,7 +264,7 @@ FUZZ_EXTRA_netconsole := collector/ingest/netconsole_line.c collector/ingest/gas
 $(BUILD)/fuzz/spool_fuzz: $(FUZZ_EXTRA_spool)
 $(BUILD)/fuzz/pstore_fuzz: $(FUZZ_EXTRA_pstore)
 $(BUILD)/fuzz/netconsole_fuzz: $(FUZZ_EXTRA_netconsole)
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
+$(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
 	@mkdir -p $(@D)
 	$(say) FUZZ $<
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_ROOMS) $(FUZZ_EXTRA_$(*:_fuzz=)) $(BUILD)/gen/proto/ringwatch.pb-c.c $(LIBS_lib) $(LIBS_proto) $(LIBS_events)
@@ -269,13 +289,16 @@ run: all $(BUILD)/deps/run
 demo: all $(BUILD)/vm/ready
 	@deploy/demo
 
-bench: all $(BUILD)/vm/ready $(BUILD)/deps/test $(BUILD)/bench/core_bench $(BUILD)/bench/tls_client $(BUILD)/bench/syscalls
+bench: all $(BUILD)/vm/ready $(BUILD)/deps/test $(BUILD)/bench/core_bench $(BUILD)/bench/store_bench $(BUILD)/bench/tls_client $(BUILD)/bench/syscalls
 	@tests/bench/run
 
+$(BUILD)/bench/store_bench: BENCH_ARCHIVES := $(BUILD)/release/collector.a
+$(BUILD)/bench/store_bench: BENCH_LIBS := -lsqlite3
+$(BUILD)/bench/store_bench: $(BUILD)/release/collector.a
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/release/core.a $(BUILD)/release/proto.a $(BUILD)/release/lib.a
 	@mkdir -p $(@D)
 	$(say) BENCH $<
-	$(Q)$(CC) $(COMMON) $(WARNINGS) $(CFLAGS_release) $(LDFLAGS_release) -o $@ $^ $(LIBS_core) $(LIBS_proto) $(LIBS_lib)
+	$(Q)$(CC) $(COMMON) $(WARNINGS) $(CFLAGS_release) $(LDFLAGS_release) -o $@ $< $(BENCH_ARCHIVES) $(filter-out $< $(BENCH_ARCHIVES),$^) $(BENCH_LIBS) $(LIBS_core) $(LIBS_proto) $(LIBS_lib)
 
 # ---- format, lint, analyzers ----------------------------------------------
 
@@ -330,7 +353,7 @@ help:
 	@echo 'make demo       real virtual machines, a bad driver, a verdict that turns to abort'
 	@echo 'make test       what a change must pass'
 	@echo 'make vmtest     every virtual-machine case'
-	@echo 'make unit|e2e|house|fuzz|check|bench   its parts; FUZZ_SECONDS=60'
+	@echo 'make unit|e2e|scenarios|house|fuzz|check|bench   its parts; FUZZ_SECONDS=60'
 	@echo 'make sim        fleets that fail in every way, the judgement against an oracle; SEEDS= HOSTS= HOURS= SEED='
 	@echo 'make mutants    which single breaks of the core its unit tests miss; MUTANTS=120'
 	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'

@@ -445,6 +445,21 @@ static int load_policy(const char *config_path, const struct rw_collector_config
 	return complain_of_ring(config->policy, place[guilty], "", fault, error);
 }
 
+int rw_policy_load(const char *path, const struct rw_timing *timing, struct rw_policy *out,
+		   char error[RW_CONF_ERROR_BYTES])
+{
+	rw_autofree struct rw_collector_config *config = calloc(1, sizeof(*config));
+
+	if (config == NULL || strlen(path) >= sizeof(config->policy)) {
+		snprintf(error, RW_CONF_ERROR_BYTES, "%.256s: %s", path,
+			 config == NULL ? "out of memory" : "the path is too long");
+		return config == NULL ? -ENOMEM : -ENAMETOOLONG;
+	}
+	memcpy(config->policy, path, strlen(path) + 1);
+	config->timing = *timing;
+	return load_policy(path, config, out, error);
+}
+
 /* Port 0 is for those who listen; one address asked twice is one witness less than it seems. */
 static int check_witnesses(const char *path, const struct rw_collector_config *config,
 			   char error[RW_CONF_ERROR_BYTES])

@@ -61,4 +61,8 @@ struct rw_collector_config {
 int rw_collector_config_load(const char *path, struct rw_collector_config *out,
 			     struct rw_policy *policy, char error[RW_CONF_ERROR_BYTES]);
 
+/* The policy file alone, judged with this timing. Errors as above. */
+int rw_policy_load(const char *path, const struct rw_timing *timing, struct rw_policy *out,
+		   char error[RW_CONF_ERROR_BYTES]);
+
 #endif

@@ -450,7 +450,33 @@ void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_f
 	if (entry == NULL)
 		return;
 	rw_host_said_facts(entry->said, out);
+	rw_versions_facts(entry->runs, out);
 	out->connected = entry->session != NULL;
+}
+
+/* All that were heard since the start are asked again. */
+static void ask_hosts_for(struct rw_hub *hub, const char *subject)
+{
+	for (rw_host_handle host = 0; host < rw_core_host_count(hub->core); host++) {
+		const struct rw_host_entry *entry = rw_hosts_at(hub->hosts, host);
+		const char *value =
+			entry == NULL ? NULL : rw_version_set_find(entry->runs, subject);
+
+		if (value != NULL)
+			rw_core_version_known(hub->core, host, subject, value, hub->now);
+	}
+}
+
+void rw_hub_deployments_changed(struct rw_hub *hub, const char *created)
+{
+	struct rw_deployment_row row;
+	int at = created == NULL ? -ENOENT : rw_core_deployment_find(hub->core, created);
+
+	if (at >= 0 && rw_core_deployment_at(hub->core, (uint32_t)at, &row) &&
+	    row.exposure == RW_EXPOSURE_REPORTED)
+		ask_hosts_for(hub, row.match);
+	if (hub->ingest != NULL)
+		rw_ingest_watch(hub->ingest);
 }
 
 void rw_hub_host_marks(struct rw_hub *hub, rw_host_handle host, struct rw_host_marks *out)
@@ -520,6 +546,24 @@ struct restore {
 	char *error;
 };
 
+/* Of a row that belongs to one; else NULL. */
+static const char *deployment_of(const struct rw_change *row)
+{
+	switch (row->type) {
+	case RW_CHANGE_RUN:
+	case RW_CHANGE_EVIDENCE_CLEARED:
+		return row->run.deployment;
+	case RW_CHANGE_EXPOSURE:
+		return row->exposure.deployment;
+	case RW_CHANGE_EVIDENCE:
+		return row->evidence.deployment;
+	case RW_CHANGE_SIGHTING:
+		return row->sighting.deployment;
+	default:
+		return NULL;
+	}
+}
+
 static int restore_fault(struct restore *restore, const struct rw_change *row, int err)
 {
 	static const char advice[] = "the policy has lost a ring or hosts_max is too small";
@@ -537,13 +581,14 @@ static int restore_fault(struct restore *restore, const struct rw_change *row, i
 		snprintf(restore->error, RW_STORE_ERROR_BYTES,
 			 "the store's row of what host %s went through does not fit: %s",
 			 row->trouble.host, advice);
+	} else if (deployment_of(row) != NULL) {
+		snprintf(restore->error, RW_STORE_ERROR_BYTES,
+			 "a row of the store's deployment %s does not fit: %s", deployment_of(row),
+			 advice);
 	} else {
 		snprintf(restore->error, RW_STORE_ERROR_BYTES,
-			 "a row of the store's deployment %s does not fit: %s",
-			 row->type == RW_CHANGE_RUN        ? row->run.deployment
-			 : row->type == RW_CHANGE_EXPOSURE ? row->exposure.deployment
-							   : row->evidence.deployment,
-			 advice);
+			 "a row of the store's %s does not fit: it is damaged",
+			 row->type == RW_CHANGE_LIFE ? "life" : "fleet_signatures");
 	}
 	return err == -ENOMEM ? err : -EINVAL;
 }

@@ -56,7 +56,17 @@ struct rw_host_facts {
 		char hook[161];
 		char reason[161];
 	} coverage[RW_COVERAGE_MAX];
+	uint32_t version_count; /* by its last report; a value is "" when it is not there */
+	struct {
+		char subject[RW_VERSION_SUBJECT_MAX + 1];
+		char value[RW_VERSION_VALUE_MAX + 1];
+	} versions[RW_VERSIONS_MAX];
 };
+/* From within `fn`, after a deployment was created or has ended: hosts that reported a new
+ * one's version before are exposed to it, and sensors hear which modules matter now.
+ * `created` is the new one's name, or NULL. */
+void rw_hub_deployments_changed(struct rw_hub *hub, const char *created);
+
 /* Only from within an rw_hub_fn. */
 void rw_hub_host_marks(struct rw_hub *hub, rw_host_handle host, struct rw_host_marks *out);
 void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_facts *out);

@@ -33,6 +33,7 @@
 
 static const char program[] = "ringwatch-collector";
 #define DEFAULT_CONFIG "/etc/ringwatch/collector.yaml"
+#define SET_ASIDE_OPTION "--set-aside-damaged-store"
 
 _Static_assert((int)RW_COLLECTOR_WITNESSES_MAX == (int)RW_WITNESSES_MAX,
 	       "as many can be asked as can be written down");
@@ -72,6 +73,8 @@ struct collector {
 	struct rw_api *api;
 	char trust_domain[RW_TRUST_DOMAIN_MAX + 1];
 	uint64_t watchdog_every_ms, watchdog_last_ms;
+	bool sets_aside;                     /* a damaged store, by an operator's word */
+	char set_aside[RW_STORE_PATH_BYTES]; /* where it is now; "" */
 };
 
 /* ---- systemd ------------------------------------------------------------------- */
@@ -363,6 +366,58 @@ static int find_witnesses(struct collector *c, struct sockaddr_storage out[RW_WI
 	return RW_EXIT_OK;
 }
 
+/* What opening a store has failed with. */
+static int fail_store(const struct collector *c, int err, const char *error)
+{
+	char line[RW_HUB_ERROR_BYTES + sizeof(c->config.store) + 128];
+
+	if (err == -EUCLEAN) {
+		snprintf(line, sizeof(line),
+			 "%s; it is left as it is: restore a copy, or let this set it aside and "
+			 "start "
+			 "empty: "
+			 "%s --config %s " SET_ASIDE_OPTION,
+			 error, program, c->config_path);
+		error = line;
+	}
+	return fail(err == -EINVAL   ? RW_EXIT_USAGE
+		    : err == -ENOMEM ? RW_EXIT_INTERNAL
+				     : RW_EXIT_STATE,
+		    "store", error);
+}
+
+static int set_damaged_aside(struct collector *c)
+{
+	char error[RW_STORE_ERROR_BYTES], quoted[RW_LOG_QUOTED_BYTES];
+	int err = rw_store_set_aside_damaged(c->config.store, c->set_aside, error);
+
+	if (err != 0)
+		return fail_store(c, err, error);
+	if (c->set_aside[0] != '\0')
+		rw_warning("event=store_set_aside path=%s moved_to=%s detail=%s "
+			   "note=\"the collector starts empty\"",
+			   c->config.store, c->set_aside, rw_log_quoted(error, quoted));
+	else
+		rw_info("event=store_set_aside path=%s result=kept note=\"it is not damaged\"",
+			c->config.store);
+	return RW_EXIT_OK;
+}
+
+/* So that the trail tells why it begins here. */
+static void audit_set_aside(struct collector *c)
+{
+	struct rw_audit_row row = {
+		.at_wall_ms = rw_clock_wall_ms(),
+		.actor = "collector",
+		.action = "store_set_aside",
+		.subject = c->set_aside,
+		.detail = "the store was damaged",
+	};
+
+	if (c->set_aside[0] != '\0')
+		rw_hub_audit(c->hub, &row);
+}
+
 static int open_hub(struct collector *c)
 {
 	struct sockaddr_storage witnesses[RW_WITNESSES_MAX] = {0};
@@ -381,12 +436,10 @@ static int open_hub(struct collector *c)
 		return code;
 	int err = rw_hub_open(&c->loop, &config, &c->hub, error);
 
-	if (err == 0)
-		return RW_EXIT_OK;
-	return fail(err == -EINVAL   ? RW_EXIT_USAGE
-		    : err == -ENOMEM ? RW_EXIT_INTERNAL
-				     : RW_EXIT_STATE,
-		    "store", error);
+	if (err != 0)
+		return fail_store(c, err, error);
+	audit_set_aside(c);
+	return RW_EXIT_OK;
 }
 
 static int open_ingest(struct collector *c)
@@ -478,8 +531,10 @@ static int open_api(struct collector *c)
 
 static int start(struct collector *c)
 {
-	int code = open_hub(c);
+	int code = c->sets_aside ? set_damaged_aside(c) : RW_EXIT_OK;
 
+	if (code == RW_EXIT_OK)
+		code = open_hub(c);
 	if (code == RW_EXIT_OK)
 		code = open_ingest(c);
 	if (code == RW_EXIT_OK)
@@ -530,12 +585,16 @@ static int run(struct collector *c)
 static void print_help(void)
 {
 	printf("usage: %s [--config FILE] [--log-level LEVEL] [--check-config]\n"
+	       "       [" SET_ASIDE_OPTION "]\n"
 	       "\n"
 	       "Folds the hosts of each rollout ring into one verdict: proceed, hold or abort.\n"
 	       "\n"
 	       "  --config FILE      default %s\n"
 	       "  --check-config     read configuration, policy and inventory, say what is "
 	       "wrong, end\n"
+	       "  " SET_ASIDE_OPTION "\n"
+	       "                     look through the store first; a damaged one is renamed, and\n"
+	       "                     the collector starts with an empty one\n"
 	       "  --log-level LEVEL  error, warning, info (default) or debug\n"
 	       "  --version          program, schemas, revision\n"
 	       "  --help             this\n"
@@ -569,6 +628,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 						{"check-config", no_argument, NULL, 'k'},
 						{"log-level", required_argument, NULL, 'l'},
+						{&SET_ASIDE_OPTION[2], no_argument, NULL, 's'},
 						{"version", no_argument, NULL, 'v'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
@@ -591,6 +651,9 @@ int main(int argc, char **argv)
 				return usage("--log-level is error, warning, info or debug, not",
 					     optarg);
 			rw_log_set_level(level);
+			break;
+		case 's':
+			collector.sets_aside = true;
 			break;
 		case 'v':
 			rw_version_print(program);

@@ -86,6 +86,11 @@ static const struct option options[RW_OPT_COUNT] = {
 	[RW_OPT_FILE] = {"file", FORM_PATH, "FILE", "the collector's tokens_file", NULL},
 	[RW_OPT_WIDE] = {"wide", FORM_FLAG, NULL, "facts and names of events, for a wide terminal",
 			 NULL},
+	[RW_OPT_POLICY] = {"policy", FORM_PATH, "FILE", "judge by this policy file", NULL},
+	[RW_OPT_CONFIG] = {"config", FORM_PATH, "FILE",
+			   "a collector's file: judge by its timing, and by its policy without "
+			   "--policy",
+			   NULL},
 	[RW_OPT_MATCH] = {"match", FORM_MATCH, "MATCH",
 			  "with --exposure reported, whose version it is: kernel, marker:NAME or "
 			  "module:NAME",

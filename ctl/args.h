@@ -43,6 +43,8 @@ enum rw_option {
 	RW_OPT_ROLE,
 	RW_OPT_FILE,
 	RW_OPT_WIDE,
+	RW_OPT_POLICY,
+	RW_OPT_CONFIG,
 	RW_OPT_MATCH,
 	RW_OPT_SPAN, /* --for of `host maintenance`; RW_OPT_FOR is that of `verdict` */
 	RW_OPT_COUNT

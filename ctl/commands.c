@@ -139,6 +139,15 @@ const struct rw_command rw_commands[] = {
 	 .more = "Reads console, dmesg, journal, /dev/kmsg, pstore and netconsole text; needs no\n"
 		 "collector. A log is text: whoever could write to it could write anything.",
 	 .run = rw_explain_run},
+	{.words = "replay",
+	 .operand = "FILE",
+	 .summary = "Plays a scenario, or a store again, and says each verdict",
+	 .more = "FILE is a scenario (docs/replay.md), or a collector's store, which is only "
+		 "read.\n"
+		 "Needs no collector. Exit 0: all was as expected; 1: not all, a line for each;\n"
+		 "2: FILE or the policy is wrong.",
+	 .allowed = RW_OPT(JSON) | RW_OPT(POLICY) | RW_OPT(CONFIG),
+	 .run = rw_replay_run},
 	{.words = NULL},
 };
 

@@ -46,5 +46,6 @@ int rw_pki_issue_host_run(const struct rw_args *args);
 int rw_pki_issue_collector_run(const struct rw_args *args);
 int rw_token_add_run(const struct rw_args *args);
 int rw_explain_run(const struct rw_args *args);
+int rw_replay_run(const struct rw_args *args);
 
 #endif

@@ -362,6 +362,22 @@ static bool print_coverage(const json_t *coverage)
 	return finish(table, "  ", "not heard since the collector started");
 }
 
+static bool print_versions(const json_t *versions)
+{
+	static const struct rw_column columns[] = {{"SUBJECT", false}, {"VERSION", false}};
+	struct rw_listing *table = rw_listing_new(columns, 2);
+
+	if (table == NULL)
+		return false;
+	for (size_t i = 0; i < json_array_size(versions); i++) {
+		const json_t *row = json_array_get(versions, i);
+		const char *value = rw_view_text(row, "value");
+		rw_listing_add(table, rw_view_text(row, "subject"));
+		rw_listing_add(table, value[0] == '\0' ? "not loaded" : value);
+	}
+	return finish(table, "  ", "none reported since the collector started");
+}
+
 static bool print_transitions(const json_t *transitions)
 {
 	static const struct rw_column columns[] = {
@@ -390,6 +406,9 @@ static bool print_one_host(const json_t *host)
 	if (!printed)
 		return false;
 	print_facts(host);
+	puts("\nVersions");
+	if (!print_versions(json_object_get(host, "versions")))
+		return false;
 	puts("\nCoverage");
 	if (!print_coverage(json_object_get(host, "coverage")))
 		return false;

@@ -49,15 +49,11 @@ struct rw_view rw_view_time(const char *rfc3339)
 struct rw_view rw_view_share(double ratio)
 {
 	struct rw_view view = {""};
-	int n = snprintf(view.text, sizeof(view.text) - 2, "%.4f", ratio * 100);
-	size_t end = n < 0 || (size_t)n >= sizeof(view.text) - 2 ? 0 : (size_t)n;
 
-	while (end > 0 && view.text[end - 1] == '0')
-		end--;
-	if (end > 0 && view.text[end - 1] == '.')
-		end--;
-	view.text[end] = '%';
-	view.text[end + 1] = '\0';
+	if (ratio > 0 && ratio < 1e-6)
+		snprintf(view.text, sizeof(view.text), "<0.0001%%");
+	else
+		snprintf(view.text, sizeof(view.text), "%.4g%%", ratio * 100);
 	return view;
 }
 

@@ -25,7 +25,7 @@ struct rw_view {
 
 /* "2024-07-19 04:09:00Z" of the API's RFC 3339; "" stays "". Not escaped. */
 struct rw_view rw_view_time(const char *rfc3339);
-/* 0.001 → "0.1%", with as many decimals as it takes, at most four. */
+/* 0.001 → "0.1%", in four digits at most. */
 struct rw_view rw_view_share(double ratio);
 /* 19000 → "19,000" */
 struct rw_view rw_view_number(uint64_t number);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/match.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "lib/name.h"
 
 /* As lsmod writes it: a name with a dash, which none has there, would never match. */
-static bool is_module(const char *text)
+bool rw_match_is_module(const char *text)
 {
 	size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				     "0123456789_");
@@ -28,7 +27,7 @@ const char *rw_match_fault(const char *text)
 							    : "behind marker: " RW_NAME_EXPECTED;
 	}
 	if (strncmp(text, module, sizeof(module) - 1) == 0)
-		return is_module(text + sizeof(module) - 1)
+		return rw_match_is_module(text + sizeof(module) - 1)
 			       ? NULL
 			       : "behind module: 1 to 63 of A-Z a-z 0-9 _, as lsmod writes it";
 	return "kernel, marker:NAME or module:NAME";

@@ -5,19 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/hex.h"
+
 static bool is_dash_place(size_t i)
 {
 	return i == 8 || i == 13 || i == 18 || i == 23;
-}
-
-/* 0 … 15, or -1. Upper case is refused: one boot has one spelling. */
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
 }
 
 bool rw_boot_id_is_valid(const char *text, size_t length)
@@ -25,7 +17,7 @@ bool rw_boot_id_is_valid(const char *text, size_t length)
 	if (length != RW_BOOT_ID_LENGTH)
 		return false;
 	for (size_t i = 0; i < length; i++) {
-		if (is_dash_place(i) ? text[i] != '-' : hex_value(text[i]) < 0)
+		if (is_dash_place(i) ? text[i] != '-' : rw_hex_value(text[i]) < 0)
 			return false;
 	}
 	return true;
@@ -40,7 +32,7 @@ int rw_boot_id_parse(const char *text, uint8_t out[16])
 	for (size_t i = 0; i < RW_BOOT_ID_LENGTH; i++) {
 		if (is_dash_place(i))
 			continue;
-		unsigned value = (unsigned)hex_value(text[i]);
+		unsigned value = (unsigned)rw_hex_value(text[i]);
 		if (nibble % 2 == 0)
 			out[nibble / 2] = (uint8_t)(value << 4);
 		else

@@ -56,6 +56,14 @@ const struct rw_wire_limit rw_wire_limits[] = {
 	TEXT("Ack", "spool_id", RW_SPOOL_ID_BYTES, RW_SPOOL_ID_BYTES),
 
 	TEXT("GaspChallenge", "nonce", RW_GASP_NONCE_BYTES, RW_GASP_NONCE_BYTES),
+
+	FORM("Version", "subject", 1, RW_VERSION_SUBJECT_MAX, RW_FORM_SUBJECT),
+	TEXT("Version", "value", 0, RW_VERSION_VALUE_MAX),
+
+	COUNT("Versions", "versions", 0, RW_VERSIONS_MAX),
+
+	COUNT("Watch", "modules", 0, RW_WATCH_MAX),
+	FORM("Watch", "modules", 1, RW_NAME_MAX, RW_FORM_MODULE),
 };
 
 const size_t rw_wire_limit_count = sizeof(rw_wire_limits) / sizeof(rw_wire_limits[0]);

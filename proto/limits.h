@@ -23,6 +23,10 @@ enum {
 	RW_LOG_PACKED_MAX = 4096,     /* zlib */
 	RW_LOG_PLAIN_MAX = 16 * 1024, /* what that unpacks to */
 	RW_GASP_NONCE_BYTES = 16,
+	RW_VERSIONS_MAX = 64,
+	RW_VERSION_SUBJECT_MAX = 80,
+	RW_VERSION_VALUE_MAX = 255,
+	RW_WATCH_MAX = 32, /* modules */
 };
 
 enum rw_wire_form { /* what else a field must be */
@@ -30,6 +34,8 @@ enum rw_wire_form { /* what else a field must be */
 		    RW_FORM_NAME, /* rw_name_is_valid */
 		    RW_FORM_BOOT_ID,
 		    RW_FORM_BOOT_ID_OR_EMPTY,
+		    RW_FORM_SUBJECT, /* rw_match_fault */
+		    RW_FORM_MODULE,  /* rw_match_is_module */
 };
 
 struct rw_wire_limit {

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "lib/cursor.h"
+#include "lib/match.h"
 #include "lib/name.h"
 #include "lib/text.h"
 #include "proto/bootid.h"
@@ -254,6 +255,16 @@ static enum rw_wire_error check_varint(struct walk *walk, const struct place *pl
 	return check_rules(walk, place, scope, field, value);
 }
 
+/* As long as a limit of this form allows, or shorter. */
+static bool is_of_match(const char *text, size_t length, enum rw_wire_form form)
+{
+	char copy[RW_VERSION_SUBJECT_MAX + 1];
+
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	return form == RW_FORM_SUBJECT ? rw_match_fault(copy) == NULL : rw_match_is_module(copy);
+}
+
 static enum rw_wire_error check_form(const struct walk *walk, const struct place *place,
 				     const char *text, size_t length, enum rw_wire_form form)
 {
@@ -271,6 +282,16 @@ static enum rw_wire_error check_form(const struct walk *walk, const struct place
 		if (!rw_boot_id_is_valid(text, length))
 			return refuse(walk, place, RW_WIRE_BAD_VALUE,
 				      "is not a boot id (8-4-4-4-12 lower-case hex)");
+		return RW_WIRE_OK;
+	case RW_FORM_SUBJECT:
+		if (!is_of_match(text, length, form))
+			return refuse(walk, place, RW_WIRE_BAD_VALUE,
+				      "is not kernel, marker:NAME or module:NAME");
+		return RW_WIRE_OK;
+	case RW_FORM_MODULE:
+		if (!is_of_match(text, length, form))
+			return refuse(walk, place, RW_WIRE_BAD_VALUE,
+				      "is not a module's name (A-Z a-z 0-9 _)");
 		return RW_WIRE_OK;
 	default:
 		return RW_WIRE_OK;
@@ -341,6 +362,7 @@ static enum rw_wire_error check_direction(const struct walk *walk, const struct 
 	case RINGWATCH__V1__FRAME__BODY_EVENT_BATCH:
 	case RINGWATCH__V1__FRAME__BODY_PROBE_REPLY:
 	case RINGWATCH__V1__FRAME__BODY_GOODBYE:
+	case RINGWATCH__V1__FRAME__BODY_VERSIONS:
 		side = RW_FROM_SENSOR;
 		break;
 	default:

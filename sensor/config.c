@@ -96,18 +96,14 @@ static bool has_no_port(const char *address)
 int rw_sensor_config_load(const char *path, struct rw_sensor_config *out,
 			  char error[RW_CONF_ERROR_BYTES])
 {
-	static const char only_none[] = "this version of the sensor accepts only `none` here";
 	static const char no_port[] = "port 0 cannot be connected to, expected 1 to 65535";
 	struct rw_sensor_config config;
 	int err = rw_conf_load(path, RW_CONFIG_SCHEMA, keys, &config, sizeof(config), error);
 
 	if (err != 0)
 		return err;
-	if (config.markers_dir_given)
-		return rw_conf_complain(path, "markers_dir", error, only_none);
 	struct rw_netconsole_target target;
-	if (config.netconsole_given &&
-	    rw_netconsole_parse_target(config.netconsole, &target) != 0)
+	if (config.netconsole_given && rw_netconsole_parse_target(config.netconsole, &target) != 0)
 		return rw_conf_complain(path, "netconsole", error,
 					"is no numeric ADDRESS:PORT, expected one such as "
 					"192.0.2.7:6666, or none");

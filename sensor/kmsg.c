@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/events/strip.h"
+
 struct rw_kmsg {
 	int fd;
 	bool device;
@@ -45,32 +47,6 @@ static bool take_number(const char **at, const char *end, char ends_with, uint64
 	return true;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
-/* The device writes control bytes, non-ASCII and the backslash as \xNN. */
-static size_t undo_escapes(char *text, size_t length)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] == '\\' && length - i >= 4 && text[i + 1] == 'x' &&
-		    hex_value(text[i + 2]) >= 0 && hex_value(text[i + 3]) >= 0) {
-			text[used++] = (char)(hex_value(text[i + 2]) << 4 | hex_value(text[i + 3]));
-			i += 3;
-		} else {
-			text[used++] = text[i];
-		}
-	}
-	return used;
-}
-
 int rw_kmsg_parse(char *line, size_t length, struct rw_kmsg_record *record)
 {
 	const char *at = line;
@@ -98,7 +74,7 @@ int rw_kmsg_parse(char *line, size_t length, struct rw_kmsg_record *record)
 		.priority = (uint32_t)priority & 7,
 		.facility = (uint32_t)priority >> 3,
 		.text = start,
-		.length = undo_escapes(start, (size_t)(line_end - text)),
+		.length = rw_log_undo_escapes(start, (size_t)(line_end - text)),
 	};
 	return 0;
 }

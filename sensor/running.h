@@ -25,6 +25,7 @@
 #include "sensor/probes.h"
 #include "sensor/safestart.h"
 #include "sensor/uplink.h"
+#include "sensor/versions.h"
 
 struct rw_sensor {
 	const struct rw_sensor_options *options;
@@ -41,6 +42,7 @@ struct rw_sensor {
 	struct rw_kmsg *kmsg;
 	struct rw_netconsole *netconsole;
 	struct rw_probes *probes;
+	struct rw_versions *versions;
 	struct rw_uplink *uplink;
 	bool terminate;
 	bool reload;
@@ -49,6 +51,7 @@ struct rw_sensor {
 	uint64_t next_alive_ms;
 	uint64_t watchful_until_ms;
 	uint64_t next_counters_ms;
+	uint64_t next_versions_ms;
 	uint64_t next_look_ms;
 	uint64_t busy_until_ms;
 	uint64_t trim_ms;       /* when to give memory back; UINT64_MAX: not soon */

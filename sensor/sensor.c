@@ -27,10 +27,11 @@
 #include "sensor/trim.h"
 
 enum {
-	LOST_EVERY_MS = 10000,  /* at most one events_lost event in so long */
-	BUSY_FOR_MS = 5000,     /* after an event the log position is saved more often, */
-	BUSY_SAVE_MS = 250,     /* at most this often */
-	LOOK_EVERY_MS = 60000,  /* at where a crash would be kept */
+	LOST_EVERY_MS = 10000, /* at most one events_lost event in so long */
+	BUSY_FOR_MS = 5000,    /* after an event the log position is saved more often, */
+	BUSY_SAVE_MS = 250,    /* at most this often */
+	LOOK_EVERY_MS = 60000, /* at where a crash would be kept */
+	VERSIONS_EVERY_MS = RW_SENSOR_TICK_MS * 9 / 10, /* with each tick, and no oftener */
 	TRIM_AFTER_MS = 2000,   /* a session has come up, and all has settled */
 	STOP_CONNECT_MS = 1000, /* at SIGTERM: for a session to come up, */
 	STOP_DRAIN_MS = 2500,   /* and for the spool to be acked, */
@@ -379,6 +380,10 @@ static uint64_t turn(struct rw_sensor *s)
 			rw_counters_run(s->counters, s->events, t.boot_ms, on_unexplained, s);
 		report_lost(s, t.boot_ms); /* asks the kernel about each program */
 		rw_sensor_notify("WATCHDOG=1");
+	}
+	if (t.boot_ms >= s->next_versions_ms) {
+		s->next_versions_ms = t.boot_ms + VERSIONS_EVERY_MS;
+		(void)rw_versions_look(s->versions, t.wall_ms);
 	}
 	bool moved = s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) &&
 		     t.boot_ms < s->busy_until_ms &&

@@ -330,6 +330,7 @@ static int open_uplink(struct rw_sensor *s, const struct utsname *system)
 		return rw_sensor_fail(RW_EXIT_INTERNAL, "no memory");
 	c->sensor = &s->config;
 	c->keeper = s->keeper;
+	c->versions = s->versions;
 	c->tls = s->tls;
 	memcpy(c->trust_domain, s->identity.trust_domain, sizeof(c->trust_domain));
 	memcpy(c->boot_id, s->state.boot_id, sizeof(c->boot_id));
@@ -346,6 +347,19 @@ static int open_uplink(struct rw_sensor *s, const struct utsname *system)
 	c->context = s;
 	s->uplink = rw_uplink_new(c);
 	return s->uplink == NULL ? rw_sensor_fail(RW_EXIT_INTERNAL, "no memory") : RW_EXIT_OK;
+}
+
+static int open_versions(struct rw_sensor *s, const char *release)
+{
+	const struct rw_versions_config c = {
+		.root = "",
+		.markers_dir = s->config.markers_dir_given ? s->config.markers_dir : NULL,
+		.release = release,
+		.owner = 0,
+	};
+
+	s->versions = rw_versions_open(&c, rw_clock_wall_ms());
+	return s->versions == NULL ? rw_sensor_fail(RW_EXIT_INTERNAL, "no memory") : RW_EXIT_OK;
 }
 
 static int open_watch(struct rw_sensor *s, const char *release)
@@ -383,7 +397,10 @@ int rw_sensor_start(struct rw_sensor *s)
 	if (err != 0)
 		return rw_sensor_fail(RW_EXIT_INTERNAL,
 				      "the state directory's thread cannot start");
-	code = open_uplink(s, &system);
+	/* With the rights that it will have: what it cannot read is said now. */
+	code = open_versions(s, system.release);
+	if (code == RW_EXIT_OK)
+		code = open_uplink(s, &system);
 	if (code != RW_EXIT_OK)
 		return code;
 	rw_sensor_save_state(s);
@@ -397,6 +414,7 @@ int rw_sensor_start(struct rw_sensor *s)
 void rw_sensor_release(struct rw_sensor *s)
 {
 	rw_uplink_free(s->uplink);
+	rw_versions_free(s->versions);
 	rw_keeper_close(s->keeper);
 	rw_probes_close(s->probes);
 	rw_kmsg_close(s->kmsg);

@@ -80,7 +80,8 @@ struct rw_uplink {
 	uint64_t batch_ends[RW_UPLINK_BATCHES];
 	uint64_t ack_deadline_ms;
 	uint64_t lost_events;
-	uint32_t generation; /* of the keeper, that Hello told */
+	uint64_t told_versions; /* their generation, in this session; 0: none yet */
+	uint32_t generation;    /* of the keeper, that Hello told */
 	bool goodbye;
 	uint32_t end_retry_ms;
 	bool end_quiet;
@@ -315,6 +316,34 @@ static void send_heartbeat(struct rw_uplink *u, uint64_t now_ms)
 	u->next_heartbeat_ms = now_ms + u->heartbeat_ms;
 }
 
+/* All of them, when they are not what this session was told last. */
+static void send_versions(struct rw_uplink *u)
+{
+	const struct rw_versions *versions = u->config.versions;
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__Versions m = RINGWATCH__V1__VERSIONS__INIT;
+	Ringwatch__V1__Version rows[RW_VERSIONS_MAX];
+	Ringwatch__V1__Version *pointers[RW_VERSIONS_MAX];
+
+	if (versions == NULL || u->told_versions == rw_versions_generation(versions))
+		return;
+	for (uint32_t i = 0; i < rw_versions_count(versions); i++) {
+		const struct rw_version *version = rw_versions_at(versions, i);
+
+		ringwatch__v1__version__init(&rows[i]);
+		rows[i].subject = (char *)version->subject;
+		rows[i].value = (char *)version->value;
+		pointers[i] = &rows[i];
+	}
+	m.n_versions = rw_versions_count(versions);
+	m.versions = pointers;
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_VERSIONS;
+	frame.versions = &m;
+	/* a full queue says that nothing leaves: the next turn tries again */
+	if (enqueue(u, &frame) == 0)
+		u->told_versions = rw_versions_generation(versions);
+}
+
 struct batch {
 	size_t count;
 	size_t bytes;
@@ -475,6 +504,11 @@ static int take_welcome(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V
 		rw_keeper_pending(u->config.keeper));
 	memset(u->said, 0, sizeof(u->said));
 	u->was_down = false;
+	if (u->config.versions != NULL) { /* a session begins with no modules */
+		rw_versions_watch(u->config.versions, NULL, 0);
+		(void)rw_versions_look(u->config.versions, rw_clock_wall_ms());
+	}
+	u->told_versions = 0;
 	send_heartbeat(u, now_ms);
 	return result;
 }
@@ -514,6 +548,15 @@ static int take_gasp_challenge(struct rw_uplink *u, const Ringwatch__V1__GaspCha
 	return GO_ON;
 }
 
+static int take_watch(struct rw_uplink *u, const Ringwatch__V1__Watch *m)
+{
+	if (u->config.versions == NULL)
+		return GO_ON;
+	rw_versions_watch(u->config.versions, m->modules, m->n_modules);
+	(void)rw_versions_look(u->config.versions, rw_clock_wall_ms());
+	return GO_ON;
+}
+
 static int take_ready(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V1__Frame *frame)
 {
 	switch ((int)frame->body_case) {
@@ -526,6 +569,8 @@ static int take_ready(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V1_
 		return answer_probe(u, frame->probe->nonce);
 	case RINGWATCH__V1__FRAME__BODY_GASP_CHALLENGE:
 		return take_gasp_challenge(u, frame->gasp_challenge);
+	case RINGWATCH__V1__FRAME__BODY_WATCH:
+		return take_watch(u, frame->watch);
 	case RINGWATCH__V1__FRAME__BODY_THROTTLE:
 		u->throttled_until_ms =
 			now_ms + clamp(frame->throttle->pause_ms, 0, RW_UPLINK_RETRY_AFTER_MOST_MS);
@@ -744,6 +789,7 @@ static void run_session(struct rw_uplink *u, uint64_t now_ms)
 	if (u->stage == READY && !u->goodbye) {
 		if (now_ms >= u->next_heartbeat_ms)
 			send_heartbeat(u, now_ms);
+		send_versions(u);
 		int err = send_batches(u, now_ms);
 		if (err != 0) {
 			rw_error("event=spool_failed what=read reason=\"%s\"", strerror(-err));

@@ -12,6 +12,9 @@
  * When the keeper goes from disk to memory or back, or its spool begins anew, the
  * session ends in good order and the next begins at once, with a new Hello.
  *
+ * After Welcome it tells which versions the host runs, and again when that has changed;
+ * which modules count among them the collector says.
+ *
  * Owner: one thread, the keeper's. It reads and acks what is kept, and adds
  * nothing to it.
  */
@@ -27,6 +30,7 @@
 #include "proto/wire.h"
 #include "sensor/config.h"
 #include "sensor/keeper.h"
+#include "sensor/versions.h"
 
 enum {
 	RW_UPLINK_POLLFDS = 2,
@@ -52,6 +56,7 @@ struct rw_uplink_coverage {
 struct rw_uplink_config {
 	const struct rw_sensor_config *sensor; /* addresses; outlives the uplink */
 	struct rw_keeper *keeper;              /* outlives it too */
+	struct rw_versions *versions;          /* outlives it too; NULL: none are told */
 	SSL_CTX *tls;                          /* a reference is taken */
 	char trust_domain[RW_TRUST_DOMAIN_MAX + 1];
 	char boot_id[RW_BOOT_ID_LENGTH + 1];

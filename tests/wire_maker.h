@@ -130,6 +130,10 @@ static inline void make_text(struct raw *raw, const ProtobufCMessageDescriptor *
 		length = RW_BOOT_ID_LENGTH;
 		memcpy(text, boot_id, length);
 	}
+	if (limit->form == RW_FORM_SUBJECT) {
+		length = 6;
+		memcpy(text, "kernel", length);
+	}
 	if (how == WRONG_LONG)
 		length = limit->max + 1;
 	if (how == WRONG_SHORT)
@@ -282,8 +286,8 @@ static inline void make_excerpts(struct raw *raw)
 /* Who sends it, as the schema's comments say. */
 static inline enum rw_wire_side side_of(const ProtobufCFieldDescriptor *body)
 {
-	static const char *const sensor[] = {"hello", "heartbeat", "event_batch", "probe_reply",
-					     "goodbye"};
+	static const char *const sensor[] = {"hello",       "heartbeat", "event_batch",
+					     "probe_reply", "goodbye",   "versions"};
 
 	for (size_t i = 0; i < sizeof(sensor) / sizeof(sensor[0]); i++) {
 		if (strcmp(body->name, sensor[i]) == 0)

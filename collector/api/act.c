@@ -141,6 +141,10 @@ static void run_act(struct rw_core *core, struct rw_now now, void *context)
 	/* What was so already is answered when the rows that made it so are on disk. */
 	ask->sequence = ask->result.changed ? audit(ask, now) : ask->result.sequence;
 
+	if (ask->result.changed &&
+	    (ask->act == ACT_CREATE || ask->act == ACT_FINISH || ask->act == ACT_WITHDRAW))
+		rw_hub_deployments_changed(ask->hub,
+					   ask->act == ACT_CREATE ? ask->deployment : NULL);
 	if (ask->host != NULL) {
 		rw_host_handle host = rw_core_host_find(core, ask->host);
 

@@ -437,6 +437,17 @@ static json_t *render_coverage(const struct rw_host_facts *facts)
 	return list;
 }
 
+static json_t *render_versions(const struct rw_host_facts *facts)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < facts->version_count; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s}", "subject", facts->versions[i].subject,
+						"value", facts->versions[i].value));
+	return list;
+}
+
 static int add_transition(void *context, const struct rw_transition_read *row)
 {
 	json_t *json = json_pack("{s:o, s:s, s:s, s:s}", "at", rw_json_time(row->at_wall_ms),
@@ -471,14 +482,14 @@ void rw_get_host(struct rw_request *request)
 		return;
 	}
 	json_t *json = rw_render_host(&ask.row, &ask.facts.marks);
-	json_t *rest = json_pack("{s:b, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "known",
-				 ask.facts.marks.known, "connected", ask.facts.connected, "program",
-				 ask.facts.program, "kernel_release", ask.facts.kernel_release,
-				 "architecture", ask.facts.architecture, "netconsole",
-				 ask.facts.netconsole, "pending_events",
-				 rw_json_count(ask.facts.pending_events), "lost_events",
-				 rw_json_count(ask.facts.lost_events), "coverage",
-				 render_coverage(&ask.facts), "transitions", transitions);
+	json_t *rest = json_pack(
+		"{s:b, s:b, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "known",
+		ask.facts.marks.known, "connected", ask.facts.connected, "program",
+		ask.facts.program, "kernel_release", ask.facts.kernel_release, "architecture",
+		ask.facts.architecture, "netconsole", ask.facts.netconsole, "pending_events",
+		rw_json_count(ask.facts.pending_events), "lost_events",
+		rw_json_count(ask.facts.lost_events), "coverage", render_coverage(&ask.facts),
+		"versions", render_versions(&ask.facts), "transitions", transitions);
 	if (json != NULL && json_object_update(json, rest) != 0) {
 		json_decref(json);
 		json = NULL;

@@ -12,7 +12,9 @@
  * complete and stays so.
  *
  * Its progress is told each RW_BAKE_SAVE_MS and whenever it pauses, so that a
- * killed collector loses no more than that, and its downtime adds nothing.
+ * killed collector loses no more than that, and its downtime adds nothing. The hours
+ * that hosts were watched (control.c) are told with it, and each RW_HOURS_SAVE_MS while
+ * it stands.
  */
 #include "collector/core/internal.h"
 
@@ -102,7 +104,8 @@ static void tick_run(struct rw_core *core, struct rw_run *run, bool hidden, stru
 			return;
 		}
 	}
-	if (baked != bakes || run->observed_ms - run->saved_ms >= RW_BAKE_SAVE_MS) {
+	if (baked != bakes || run->observed_ms - run->saved_ms >= RW_BAKE_SAVE_MS ||
+	    core->obs_ms - run->told_obs_ms >= RW_HOURS_SAVE_MS) {
 		run->saved_ms = run->observed_ms;
 		rw_exposure_mature(core, run);
 		rw_tell_progress(core, run, now);

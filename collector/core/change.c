@@ -110,6 +110,7 @@ static struct rw_run_row run_row(const struct rw_core *core, const struct rw_run
 
 void rw_tell_progress(struct rw_core *core, struct rw_run *run, struct rw_now now)
 {
+	run->told_obs_ms = core->obs_ms;
 	struct rw_change change = {.type = RW_CHANGE_RUN, .run = run_row(core, run)};
 
 	tell(core, &change, now);
@@ -117,6 +118,7 @@ void rw_tell_progress(struct rw_core *core, struct rw_run *run, struct rw_now no
 
 void rw_tell_run(struct rw_core *core, struct rw_run *run, struct rw_now now)
 {
+	run->told_obs_ms = core->obs_ms;
 	struct rw_change change = {.type = RW_CHANGE_RUN, .run = run_row(core, run)};
 
 	rest_on(&run->sequence, tell(core, &change, now));
@@ -134,6 +136,7 @@ void rw_tell_exposure(struct rw_core *core, const struct rw_exposure *exposure, 
 			     .step = exposure->step,
 			     .module_failed = exposure->module_failed,
 			     .left_offline = exposure->left_offline,
+			     .left_out = exposure->left_out,
 			     .alive = exposure->alive,
 			     .heard = exposure->heard,
 			     .crashed = exposure->crashed,
@@ -209,7 +212,14 @@ void rw_tell_life(struct rw_core *core, struct rw_now now)
 	struct rw_control *control = &core->control;
 	struct rw_change change = {
 		.type = RW_CHANGE_LIFE,
-		.life = {.epoch = control->epoch,
+		.life = {.told_wall_ms = now.wall_ms,
+			 .listened_ms =
+				 core->listens && core->obs_ms - core->listen_obs_ms >=
+							  core->policy.timing.suspect_after_ms
+					 ? core->listened_ms + core->obs_ms - core->listen_obs_ms
+				 : core->listens ? core->listened_ms
+						 : 0,
+			 .epoch = control->epoch,
 			 .blackout = core->silence.blackout,
 			 .natural_host_ms = control->natural_host_ms,
 			 .natural_failures = control->natural_failures,
@@ -381,7 +391,6 @@ static int restore_host(struct rw_core *core, const struct rw_host_row *row, str
 
 	struct rw_host *host = rw_table_at(&core->table, handle);
 	bool was_heard_live = row->presence == RW_ONLINE || row->presence == RW_SUSPECT;
-
 	bool was_silent = row->presence == RW_OFFLINE && core->silence.blackout;
 
 	if (host->ring != ring)
@@ -403,14 +412,17 @@ static int restore_host(struct rw_core *core, const struct rw_host_row *row, str
 		host->mark_obs_ms = core->obs_ms;
 	if (was_silent) /* and is so until it is back: see silence.c */
 		rw_presence_lose(core, handle, now);
+	else if (was_heard_live)
+		rw_presence_miss(core, handle, now);
 	else
-		rw_presence_enter(core, handle, was_heard_live ? RW_UNKNOWN : row->presence, now);
+		rw_presence_enter(core, handle, row->presence, now);
 	host->since_wall_ms = was_heard_live ? now.wall_ms : row->since_wall_ms;
 	host->heard_wall_ms = row->heard_wall_ms;
 	return 0;
 }
 
-static int restore_deployment(struct rw_core *core, const struct rw_deployment_row *row)
+static int restore_deployment(struct rw_core *core, const struct rw_deployment_row *row,
+			      struct rw_now now)
 {
 	if (!is_name(row->id) || row->state < RW_DEPLOYMENT_ACTIVE ||
 	    row->state > RW_DEPLOYMENT_WITHDRAWN || row->exposure < RW_EXPOSURE_FIXED ||
@@ -428,7 +440,7 @@ static int restore_deployment(struct rw_core *core, const struct rw_deployment_r
 		deployment->row.ended_wall_ms = row->ended_wall_ms;
 		rw_copy_text(deployment->row.reason, sizeof(deployment->row.reason), row->reason);
 		if (ends)
-			rw_deployment_end(core, deployment);
+			rw_deployment_end(core, deployment, now);
 		return 0;
 	}
 
@@ -471,6 +483,7 @@ static int restore_run(struct rw_core *core, const struct rw_run_row *row)
 	run->watched_ms = row->watched_ms;
 	run->watched_from_ms = row->watched_from_ms;
 	run->full_due_ms = 0;
+	run->told_obs_ms = core->obs_ms;
 	run->epoch = row->epoch;
 	run->exposed_host_ms = row->exposed_host_ms;
 	run->control_host_ms = row->control_host_ms;
@@ -486,6 +499,7 @@ static void take_facts(struct rw_exposure *e, const struct rw_exposure_row *row)
 	e->step = (uint8_t)row->step;
 	e->module_failed = row->module_failed;
 	e->left_offline = row->left_offline;
+	e->left_out = row->left_out;
 	e->alive = row->alive;
 	e->heard = row->heard;
 	e->crashed = row->crashed;
@@ -502,8 +516,6 @@ static int restore_exposure(struct rw_core *core, const struct rw_exposure_row *
 	if (run == NULL || handle == RW_NO_HOST || row->step > RW_CORE_STEPS_MAX)
 		return -EINVAL;
 
-	struct rw_host *host = rw_table_at(&core->table, handle);
-
 	if (run->deployment->row.state != RW_DEPLOYMENT_ACTIVE) {
 		struct rw_exposure past = {0};
 
@@ -511,6 +523,8 @@ static int restore_exposure(struct rw_core *core, const struct rw_exposure_row *
 		rw_exposure_count_ended(run, &past);
 		return 0;
 	}
+
+	struct rw_host *host = rw_table_at(&core->table, handle);
 	struct rw_exposure *e = rw_exposure_find(host, run->deployment);
 
 	if (e != NULL && e->run != run)
@@ -622,7 +636,9 @@ static int restore_sighting(struct rw_core *core, const struct rw_sighting_row *
 
 static int restore_life(struct rw_core *core, const struct rw_life_row *row)
 {
-	core->control.epoch = row->epoch;
+	core->listened_ms = row->listened_ms;
+	core->listened_wall_ms = row->told_wall_ms;
+	core->control.epoch = row->epoch > 0 ? row->epoch : 1;
 	core->control.natural_host_ms = row->natural_host_ms;
 	core->control.natural_failures = row->natural_failures;
 	core->control.natural_watched_ms = row->natural_watched_ms;
@@ -637,7 +653,7 @@ int rw_core_restore(struct rw_core *core, const struct rw_change *row, struct rw
 	case RW_CHANGE_HOST:
 		return restore_host(core, &row->host, now);
 	case RW_CHANGE_DEPLOYMENT:
-		return restore_deployment(core, &row->deployment);
+		return restore_deployment(core, &row->deployment, now);
 	case RW_CHANGE_RUN:
 		return restore_run(core, &row->run);
 	case RW_CHANGE_EXPOSURE:

@@ -32,7 +32,7 @@ static const char *check_rings(const struct rw_core *core)
 	if (again.enrolled != core->enrolled)
 		return "the enrolled hosts are miscounted";
 	if (again.control.hosts != core->control.hosts ||
-	    again.control.watched != core->control.watched ||
+	    again.control.group.watched != core->control.group.watched ||
 	    again.control.group.online != core->control.group.online ||
 	    again.control.group.silent != core->control.group.silent)
 		return "control is not the sum of its hosts";
@@ -141,7 +141,7 @@ static const char *check_list(const struct rw_core *core, enum rw_presence prese
 		const struct rw_host *host = rw_table_at(&core->table, at);
 
 		if (host == NULL || host->presence != presence || host->prev != before ||
-		    host->gasping || host->lost)
+		    host->gasping || (host->lost && presence != RW_UNKNOWN))
 			return "a list of a presence is broken";
 		if (is_ordered && (host->mark_obs_ms < mark || host->mark_obs_ms > core->obs_ms))
 			return "the list of unknown hosts is not in the order of time";

@@ -132,7 +132,7 @@ void rw_control_recount(const struct rw_core *core, struct rw_run *run)
 
 static void age(struct rw_control *control, uint64_t span_ms)
 {
-	control->natural_host_ms += control->watched * span_ms;
+	control->natural_host_ms += control->group.watched * span_ms;
 	control->natural_watched_ms += span_ms;
 	if (control->natural_watched_ms < RW_HISTORY_MS)
 		return;
@@ -156,8 +156,8 @@ void rw_control_tick(struct rw_core *core, struct rw_now now)
 
 			if (run->epoch == 0 || deployment->row.state != RW_DEPLOYMENT_ACTIVE)
 				continue;
-			run->exposed_host_ms += run->counts.covered * span_ms;
-			run->control_host_ms += control->watched * span_ms;
+			run->exposed_host_ms += run->counts.group.watched * span_ms;
+			run->control_host_ms += control->group.watched * span_ms;
 			rw_verdict_prepare(run);
 		}
 	}

@@ -10,7 +10,10 @@
  * The core is blind, which holds every verdict that does not abort,
  *   "listening"  until one offline_after was observed since it was made or
  *                restored: before that it cannot tell a dead host from one that
- *                has not come back yet;
+ *                has not come back yet. Lives that were too short for it are added
+ *                up, when they follow each other within ten offline_after and lasted
+ *                one suspect_after: by then every live host has connected again, so
+ *                that much every life takes;
  *   "stalled"    until one suspect_after was observed since a stall: by then
  *                every live host could have sent again;
  *   "witness"    while the witness does not answer for the network (silence.c);
@@ -22,6 +25,8 @@
 #include <string.h>
 
 #include "collector/core/internal.h"
+
+#define OBSERVING_BEGINS_MS (UINT64_C(1) << 40)
 
 void rw_copy_text(char *out, size_t size, const char *text)
 {
@@ -73,6 +78,29 @@ void rw_core_set_sick(struct rw_core *core, const char *reason, struct rw_now no
 	core->sick = reason;
 }
 
+uint64_t rw_core_listening_ms(const struct rw_core *core)
+{
+	const struct rw_timing *timing = &core->policy.timing;
+
+	if (core->listened_ms + timing->suspect_after_ms >= timing->offline_after_ms)
+		return timing->suspect_after_ms;
+	return timing->offline_after_ms - core->listened_ms;
+}
+
+/* What a next life may add up; each second is soon enough. */
+static void tick_listening(struct rw_core *core, struct rw_now now)
+{
+	uint64_t listened_ms = core->obs_ms - core->listen_obs_ms;
+
+	if (!core->listens || listened_ms < core->policy.timing.suspect_after_ms)
+		return;
+	core->listens = listened_ms < rw_core_listening_ms(core);
+	if (core->listens && core->obs_ms - core->listen_told_obs_ms < 1000)
+		return;
+	core->listen_told_obs_ms = core->obs_ms;
+	rw_tell_life(core, now);
+}
+
 const char *rw_core_blind_reason(const struct rw_core *core, struct rw_now now)
 {
 	uint64_t gap = gap_ms(core, now);
@@ -83,7 +111,7 @@ const char *rw_core_blind_reason(const struct rw_core *core, struct rw_now now)
 		return core->sick;
 	if (core->silence.dark)
 		return "witness";
-	if (obs_ms - core->listen_obs_ms < core->policy.timing.offline_after_ms)
+	if (obs_ms - core->listen_obs_ms < rw_core_listening_ms(core))
 		return "listening";
 	if (stalls)
 		return "stalled";
@@ -110,7 +138,13 @@ int rw_core_new(const struct rw_policy *policy, const struct rw_core_sink *sink,
 	core->sink = *sink;
 	core->last_boot_ms = now.boot_ms;
 	core->last_wall_ms = now.wall_ms;
+	/* So that a moment before the start is a number, too. */
+	core->obs_ms = OBSERVING_BEGINS_MS;
+	core->tick_obs_ms = core->obs_ms;
+	core->listen_obs_ms = core->obs_ms;
+	core->listens = true;
 	core->was_hidden = true;
+	core->control.epoch = 1; /* 0 says never: a host may fail before the first start */
 	rw_table_init(&core->table, hosts_max);
 	rw_presence_init(core);
 	*out = core;
@@ -134,6 +168,10 @@ void rw_core_restored(struct rw_core *core, struct rw_now now)
 		core->last_boot_ms = now.boot_ms;
 	core->last_wall_ms = now.wall_ms;
 	core->listen_obs_ms = core->obs_ms;
+	core->listens = true;
+	if (now.wall_ms > core->listened_wall_ms + 10 * core->policy.timing.offline_after_ms)
+		core->listened_ms = 0;
+	rw_presence_restored(core);
 	core->tick_obs_ms = core->obs_ms;
 	core->stalled = false;
 	core->was_hidden = true;
@@ -156,6 +194,7 @@ void rw_core_tick(struct rw_core *core, struct rw_now now)
 	rw_silence_tick(core, now);
 	rw_presence_tick_due(core, now);
 	rw_history_tick(core);
+	tick_listening(core, now);
 
 	/* What was left unjudged while silence was hidden is judged when sight returns. */
 	bool hidden = rw_silence_hides(core, now);

@@ -154,9 +154,11 @@ struct rw_sighting_row {
 	bool shared;                   /* by another host, too */
 };
 
-/* What the core knows of the fleet as a whole: one row. */
+/* What the core knows of itself and of the fleet as a whole: one row. */
 struct rw_life_row {
-	uint32_t epoch; /* grows with each start and reset of a run */
+	uint64_t told_wall_ms;
+	uint64_t listened_ms; /* added up over lives that were too short; 0: long enough */
+	uint32_t epoch;       /* grows with each start and reset of a run */
 	bool blackout;
 	/* Hosts that were exposed to nothing: how long they were watched, and how many
 	 * failures that showed. Both are halved each 30 days of watching. */
@@ -221,6 +223,7 @@ struct rw_exposure_row {
 	bool crashed;
 	bool module_failed;
 	bool left_offline; /* retired while it was offline: counts as offline for good */
+	bool left_out;     /* its host was excluded when the deployment ended */
 	bool recovered;    /* was offline, came back in the same boot */
 	bool acknowledged; /* by a reset: its failure so far does not count */
 };
@@ -288,7 +291,7 @@ struct rw_core;
 /*
  * A new core in *out, copying policy and sink. `hosts_max` bounds its memory.
  * -EINVAL (policy is not sound), -ENOMEM. It is *blind* until it has listened
- * for one full offline_after.
+ * for one full offline_after, see core.c.
  */
 int rw_core_new(const struct rw_policy *policy, const struct rw_core_sink *sink, uint32_t hosts_max,
 		struct rw_now now, struct rw_core **out);
@@ -370,6 +373,10 @@ void rw_core_set_blind_kinds(struct rw_core *core, rw_host_handle host, uint32_t
 enum rw_version_fate { RW_VERSION_PLAIN, RW_VERSION_EXPOSED, RW_VERSION_UNREGISTERED };
 enum rw_version_fate rw_core_version(struct rw_core *core, rw_host_handle host, const char *subject,
 				     const char *value, bool changed, struct rw_now now);
+/* What it reported earlier, after a deployment was created: exposes it as above, but it
+ * has not been heard, and nothing has changed. */
+void rw_core_version_known(struct rw_core *core, rw_host_handle host, const char *subject,
+			   const char *value, struct rw_now now);
 
 /* Time passes: deadlines, bake clocks. Call every RW_CORE_TICK_MS. */
 void rw_core_tick(struct rw_core *core, struct rw_now now);

@@ -111,11 +111,12 @@ int rw_deployment_add(struct rw_core *core, const struct rw_deployment_row *row,
 	return 0;
 }
 
-void rw_deployment_end(struct rw_core *core, struct rw_deployment *deployment)
+void rw_deployment_end(struct rw_core *core, struct rw_deployment *deployment, struct rw_now now)
 {
 	for (uint32_t i = 0; i < deployment->row.ring_count; i++) {
 		deployment->runs[i].baking = false;
 		deployment->runs[i].control_failed = 0;
+		rw_exposure_leave_out(core, &deployment->runs[i], now);
 		rw_exposure_release(core, &deployment->runs[i]);
 	}
 }
@@ -312,7 +313,6 @@ static struct rw_exposure *expose(struct rw_core *core, struct rw_run *run, rw_h
 	struct rw_exposure *e = rw_exposure_add(core, run, handle, step);
 
 	rw_exposure_set_base(e, rw_table_at(&core->table, handle), now);
-	e->placed_boot_ms = now.boot_ms;
 	e->at_wall_ms = now.wall_ms;
 	e->watched_ms = run->watched_ms;
 	rw_exposure_take_first(core, run, e);
@@ -375,6 +375,8 @@ struct rw_act_result rw_core_deploy_start(struct rw_core *core, const char *id, 
 	run->started_wall_ms = now.wall_ms;
 	run->target = rw_bake_allowed_hosts(policy, step, core->rings[run->ring].enrolled);
 	run->step_targets[step - 1] = run->target;
+	/* Hosts may have reported the version, and failed, before the start. */
+	rw_breaker_judge(core, run, now);
 	rw_bake_begin(core, run, now);
 	rw_tell_run(core, run, now);
 	return changed(core);
@@ -392,7 +394,7 @@ static bool is_version(const char *version, const char *value)
 }
 
 static bool expose_reported(struct rw_core *core, struct rw_deployment *deployment,
-			    rw_host_handle handle, struct rw_now now)
+			    rw_host_handle handle, bool is_heard, struct rw_now now)
 {
 	struct rw_host *host = rw_table_at(&core->table, handle);
 
@@ -402,22 +404,27 @@ static bool expose_reported(struct rw_core *core, struct rw_deployment *deployme
 		if (!is_to_be_exposed(host, run) || rw_exposure_reserve(run, 1) != 0)
 			continue;
 		struct rw_exposure *e = expose(core, run, handle, run->step, now);
-		/* It has just said so. */
-		rw_exposure_heard(core, e, false, now);
+		if (is_heard) {
+			rw_exposure_heard(core, e, false, now);
+		} else {
+			rw_tell_exposure(core, e, now);
+			rw_breaker_judge(core, run, now);
+		}
 		return true;
 	}
 	return false;
 }
 
-enum rw_version_fate rw_core_version(struct rw_core *core, rw_host_handle handle,
-				     const char *subject, const char *value, bool is_changed,
-				     struct rw_now now)
-{
-	bool exposed = false, named = value[0] == '\0';
+struct version_fate {
+	bool named, exposed;
+};
 
-	rw_core_heard(core, handle, now);
-	if (rw_table_at(&core->table, handle) == NULL)
-		return RW_VERSION_PLAIN;
+static struct version_fate match_version(struct rw_core *core, rw_host_handle handle,
+					 const char *subject, const char *value, bool is_heard,
+					 struct rw_now now)
+{
+	struct version_fate fate = {.named = value[0] == '\0'};
+
 	for (uint32_t i = 0; i < core->deployment_count; i++) {
 		struct rw_deployment *deployment = core->deployments[i];
 
@@ -425,16 +432,39 @@ enum rw_version_fate rw_core_version(struct rw_core *core, rw_host_handle handle
 		    (deployment->row.match[0] != '\0' &&
 		     strcmp(deployment->row.match, subject) != 0))
 			continue;
-		named = true;
+		fate.named = true;
 		if (deployment->row.exposure == RW_EXPOSURE_REPORTED &&
 		    deployment->row.state == RW_DEPLOYMENT_ACTIVE)
-			exposed = expose_reported(core, deployment, handle, now) || exposed;
+			fate.exposed = expose_reported(core, deployment, handle, is_heard, now) ||
+				       fate.exposed;
 	}
-	if (is_changed && value[0] != '\0')
-		rw_presence_set_unregistered(core, handle, !named, now);
-	if (exposed)
+	return fate;
+}
+
+enum rw_version_fate rw_core_version(struct rw_core *core, rw_host_handle handle,
+				     const char *subject, const char *value, bool is_changed,
+				     struct rw_now now)
+{
+	rw_core_heard(core, handle, now);
+	if (rw_table_at(&core->table, handle) == NULL)
+		return RW_VERSION_PLAIN;
+
+	struct version_fate fate = match_version(core, handle, subject, value, true, now);
+
+	if (value[0] != '\0' && (is_changed || fate.named))
+		rw_presence_set_unregistered(core, handle, !fate.named, now);
+	if (fate.exposed)
 		return RW_VERSION_EXPOSED;
-	return is_changed && !named ? RW_VERSION_UNREGISTERED : RW_VERSION_PLAIN;
+	return is_changed && !fate.named ? RW_VERSION_UNREGISTERED : RW_VERSION_PLAIN;
+}
+
+void rw_core_version_known(struct rw_core *core, rw_host_handle handle, const char *subject,
+			   const char *value, struct rw_now now)
+{
+	rw_core_advance(core, now);
+	if (rw_table_at(&core->table, handle) != NULL && value[0] != '\0' &&
+	    match_version(core, handle, subject, value, false, now).named)
+		rw_presence_set_unregistered(core, handle, false, now);
 }
 
 /* ---- the ends ------------------------------------------------------------------------------ */
@@ -460,7 +490,7 @@ static struct rw_act_result end(struct rw_core *core, const char *id,
 	deployment->row.state = state;
 	deployment->row.ended_wall_ms = now.wall_ms;
 	rw_copy_text(deployment->row.reason, sizeof(deployment->row.reason), reason);
-	rw_deployment_end(core, deployment);
+	rw_deployment_end(core, deployment, now);
 	rw_tell_deployment(core, deployment, now);
 	return changed(core);
 }

@@ -89,4 +89,5 @@ void rw_evidence_add_silent(struct rw_core *core, struct rw_run *run, struct rw_
 {
 	add_silent_of(core, run, &core->lists[RW_OFFLINE], now);
 	add_silent_of(core, run, &core->lost, now);
+	add_silent_of(core, run, &core->lists[RW_RETIRED], now); /* while they were */
 }

@@ -22,7 +22,8 @@
  * the time of arrival. The exposure remembers a base: the boot that the host
  * was in, that boot's clock, and whether it was alive then. What happened in a
  * later boot counts; what happened in the same boot counts when its clock is
- * past the base (one second of slack for a clock known only by heartbeats);
+ * past the base (one second of slack for a clock known only by heartbeats; of a clock
+ * that was not known at the base nothing in that boot counts);
  * the unexpected end of the same boot counts when that boot was alive at the
  * base or was heard after it. A reset moves the base of the hosts that it
  * acknowledges to the moment of the reset.
@@ -128,6 +129,18 @@ static void detach(struct rw_core *core, struct rw_exposure *exposure)
 	rw_exposure_count_all(host);
 }
 
+void rw_exposure_leave_out(struct rw_core *core, struct rw_run *run, struct rw_now now)
+{
+	for (uint32_t i = 0; i < run->exposure_count; i++) {
+		struct rw_exposure *e = rw_exposure_at(run, i);
+
+		if (!rw_table_at(&core->table, e->host)->excluded)
+			continue;
+		e->left_out = true;
+		rw_tell_exposure(core, e, now);
+	}
+}
+
 void rw_exposure_release(struct rw_core *core, struct rw_run *run)
 {
 	for (uint32_t i = 0; i < run->exposure_count; i++)
@@ -150,6 +163,8 @@ void rw_exposure_count_ended(struct rw_run *run, const struct rw_exposure *e)
 {
 	struct rw_tally *all = &run->counts.all;
 
+	if (e->left_out)
+		return;
 	run->counts.exposed++;
 	run->counts.recovered += e->recovered;
 	all->at_risk += e->heard;
@@ -266,7 +281,8 @@ void rw_exposure_set_base(struct rw_exposure *exposure, const struct rw_host *ho
 			  struct rw_now now)
 {
 	exposure->boot_order = host->boot_order;
-	exposure->boot_ms = host->clock_known ? host->clock_offset + now.boot_ms : 0;
+	exposure->boot_ms = host->clock_known ? host->clock_offset + now.boot_ms : UINT64_MAX;
+	exposure->placed_boot_ms = now.boot_ms;
 	exposure->alive = host->presence == RW_ONLINE || host->presence == RW_SUSPECT;
 }
 
@@ -308,7 +324,7 @@ static bool is_crash_kind(const struct rw_core *core, const struct rw_exposure *
  */
 static bool refine_base(struct rw_exposure *e, const struct rw_boot *boot, struct rw_now now)
 {
-	if (e->heard || e->alive || e->placed_boot_ms == UINT64_MAX)
+	if (e->alive || e->placed_boot_ms == UINT64_MAX || (e->heard && e->boot_ms != UINT64_MAX))
 		return false;
 
 	uint64_t elapsed_ms = now.boot_ms - e->placed_boot_ms;
@@ -330,8 +346,13 @@ static bool take_heard(struct rw_exposure *e, struct rw_host *host, bool back_fr
 		e->recovered = true;
 		changed = true;
 	}
-	if (!e->heard)
+	if (!e->heard) {
 		host->unheard_count--;
+		/* Only from now on it is watched. */
+		e->watched_ms = e->run->watched_ms;
+		e->full = false;
+		e->run->full_due_ms = 0;
+	}
 	e->heard = true;
 	if (e->left_offline) { /* it was taken back, and lives */
 		e->left_offline = false;
@@ -372,7 +393,7 @@ void rw_exposure_went_offline(struct rw_core *core, struct rw_exposure *exposure
 		rw_tell_exposure(core, exposure, now);
 	}
 	rw_breaker_judge(core, exposure->run, now);
-	if (exposure->run->breaker_open) {
+	if (exposure->run->breaker_open && !host->excluded) {
 		struct rw_evidence_row row = rw_evidence_of(core, exposure->run, host->id,
 							    "offline", host->since_wall_ms);
 
@@ -397,7 +418,8 @@ void rw_exposure_hello(struct rw_core *core, struct rw_exposure *exposure,
 		       const struct rw_boot_change *change, struct rw_now now)
 {
 	struct rw_host *host = rw_table_at(&core->table, exposure->host);
-	bool crashed = change->died && rw_exposure_boot_end_counts(exposure, change->old_order) &&
+	bool crashed = change->died && !host->excluded &&
+		       rw_exposure_boot_end_counts(exposure, change->old_order) &&
 		       is_crash_kind(core, exposure, RW_CORE_KIND_UNEXPECTED_REBOOT);
 	bool same_boot_back = change->was_offline && !change->is_new;
 
@@ -450,6 +472,9 @@ static void take_module_failure(struct rw_core *core, struct rw_exposure *exposu
 	    !rw_exposure_moment_counts(exposure, first->boot_order, first->boot_ms))
 		return;
 	rw_exposure_uncount(exposure, host);
+	if (!exposure->heard)
+		host->unheard_count--;
+	exposure->heard = true; /* by this event */
 	exposure->module_failed = true;
 	rw_exposure_count(exposure, host);
 	rw_tell_exposure(core, exposure, now);

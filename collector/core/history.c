@@ -166,6 +166,31 @@ void rw_history_restored(struct rw_core *core, struct rw_trouble *trouble, struc
 
 /* ---- crashes ------------------------------------------------------------------------- */
 
+/* The end of that boot tells that the host rebooted before the exposure as it does since. */
+static bool is_of_before(const struct rw_exposure *exposure, const struct rw_crash_mark *mark)
+{
+	return mark->wall_ms != 0 && mark->unexpected &&
+	       !rw_exposure_boot_end_counts(exposure, mark->boot_order) &&
+	       mark->wall_ms + RW_WEEK_MS >= exposure->at_wall_ms;
+}
+
+/* The oldest mark; or the one before it, when it alone tells what a host did before. */
+static size_t crash_to_forget(const struct rw_core *core, const struct rw_trouble *trouble)
+{
+	const struct rw_crash_mark *oldest = &trouble->crashes[RW_CORE_CRASHES_KEPT - 1];
+	const struct rw_host *host = rw_table_at(&core->table, trouble->host);
+
+	for (const struct rw_exposure *e = host->exposures; e != NULL; e = e->next) {
+		bool told = false;
+
+		for (size_t i = 0; i < RW_CORE_CRASHES_KEPT - 1; i++)
+			told = told || is_of_before(e, &trouble->crashes[i]);
+		if (!told && is_of_before(e, oldest))
+			return RW_CORE_CRASHES_KEPT - 2;
+	}
+	return RW_CORE_CRASHES_KEPT - 1;
+}
+
 bool rw_history_crash(struct rw_core *core, rw_host_handle handle, uint64_t boot_order,
 		      bool unexpected, struct rw_now now)
 {
@@ -185,7 +210,7 @@ bool rw_history_crash(struct rw_core *core, rw_host_handle handle, uint64_t boot
 		return false;
 	}
 	memmove(&trouble->crashes[1], &trouble->crashes[0],
-		(RW_CORE_CRASHES_KEPT - 1) * sizeof(trouble->crashes[0]));
+		crash_to_forget(core, trouble) * sizeof(trouble->crashes[0]));
 	/* 0 stands for no mark. */
 	trouble->crashes[0] =
 		(struct rw_crash_mark){boot_order, now.wall_ms > 0 ? now.wall_ms : 1, unexpected};
@@ -209,11 +234,10 @@ bool rw_history_is_boot_loop(const struct rw_core *core, const struct rw_exposur
 
 		if (mark->wall_ms == 0 || !mark->unexpected)
 			continue;
-		if (!rw_exposure_boot_end_counts(exposure, mark->boot_order)) {
-			if (mark->wall_ms + RW_WEEK_MS >= exposure->at_wall_ms)
-				return false; /* it did so before */
+		if (is_of_before(exposure, mark))
+			return false;
+		if (!rw_exposure_boot_end_counts(exposure, mark->boot_order))
 			continue;
-		}
 		newest_wall_ms = newest_wall_ms == 0 ? mark->wall_ms : newest_wall_ms;
 		since += newest_wall_ms - mark->wall_ms <= RW_LOOP_MS;
 	}
@@ -347,13 +371,19 @@ void rw_history_signature(struct rw_core *core, const struct rw_host *host, cons
 	bool goes_on =
 		seen->row.last_wall_ms != 0 && seen->row.last_wall_ms + RW_WEEK_MS >= now.wall_ms;
 
+	bool is_control = host->exposure_count == 0;
+
+	/* Each hour is soon enough: a week is all that is asked for. */
+	if (goes_on && seen->row.last_wall_ms + RW_HOUR_MS > now.wall_ms &&
+	    (!is_control || seen->row.control_wall_ms + RW_HOUR_MS > now.wall_ms))
+		return;
 	if (!goes_on) {
 		seen->row.before_wall_ms = seen->row.last_wall_ms;
 		seen->row.since_wall_ms = now.wall_ms;
 	}
 	if (now.wall_ms > seen->row.last_wall_ms)
 		seen->row.last_wall_ms = now.wall_ms;
-	if (host->exposure_count == 0)
+	if (is_control)
 		seen->row.control_wall_ms = seen->row.last_wall_ms;
 	rw_tell_signature(core, seen, false, now);
 }

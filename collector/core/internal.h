@@ -21,6 +21,7 @@ enum {
 	RW_STALL_MS = 2 * RW_CORE_TICK_MS, /* a longer gap is a stall */
 	RW_CRASH_SLACK_MS = 1000, /* how far a host's boot clock may seem to be off at exposure */
 	RW_BAKE_SAVE_MS = 5000,   /* bake that a killed collector may lose */
+	RW_HOURS_SAVE_MS = 60000, /* and watched time, while nothing bakes */
 	RW_HOST_CHUNK = 1024,
 	RW_EXPOSURE_CHUNK = 64,
 	RW_RESYNC_PER_TICK = 4096, /* rows told again in one tick after the sink refused one */
@@ -57,6 +58,7 @@ struct rw_exposure {
 	bool recovered : 1;
 	bool acknowledged : 1;
 	bool left_offline : 1; /* retired while offline */
+	bool left_out : 1;     /* excluded at the end */
 	bool full : 1;         /* observed for a whole bake */
 };
 
@@ -75,7 +77,9 @@ struct rw_host {
 	uint8_t slot; /* ONLINE, SUSPECT, PLANNED: in the wheel of that */
 	bool clock_known : 1;
 	bool gasping : 1; /* SUSPECT, and in the list of these */
-	bool lost : 1;    /* OFFLINE, and so lately that it counts as silent; in that list */
+	/* OFFLINE, and so lately that it counts as silent; in that list. UNKNOWN, and was
+	 * heard before the restart: counts so, too. */
+	bool lost : 1;
 	bool excluded : 1;
 	bool by_age : 1;
 	bool unregistered : 1;
@@ -112,7 +116,8 @@ struct rw_trouble {
 /* Hosts by what can be heard of them now. */
 struct rw_group {
 	uint64_t online;
-	uint64_t silent; /* suspect, unknown, or lost */
+	uint64_t watched; /* online or suspect: their hours count */
+	uint64_t silent;  /* suspect, unknown, or lost */
 };
 
 /* Failures of n hosts, by the rules that look at them. */
@@ -166,8 +171,9 @@ struct rw_run {
 	uint64_t started_wall_ms;
 	uint64_t target;
 	uint64_t observed_ms;
-	uint64_t saved_ms; /* of observed_ms, in the last row told */
-	bool baking;       /* the clock ran at the last tick */
+	uint64_t saved_ms;    /* of observed_ms, in the last row told */
+	uint64_t told_obs_ms; /* when that was */
+	bool baking;          /* the clock ran at the last tick */
 	uint64_t step_targets[RW_CORE_STEPS_MAX];
 	uint64_t watched_ms; /* bake clock of all steps, never set back */
 	uint64_t watched_from_ms;
@@ -215,7 +221,6 @@ struct rw_ring {
 struct rw_control {
 	uint64_t hosts;
 	struct rw_group group;
-	uint64_t watched; /* online or suspect */
 	uint32_t epoch;
 	uint64_t natural_host_ms;
 	uint64_t natural_failures;
@@ -287,8 +292,12 @@ struct rw_core {
 
 	uint64_t last_boot_ms; /* of the last input */
 	uint64_t last_wall_ms;
-	uint64_t obs_ms; /* the observing clock: stalls and sickness left out */
-	uint64_t listen_obs_ms;
+	uint64_t obs_ms;        /* the observing clock: stalls and sickness left out */
+	uint64_t listen_obs_ms; /* since when it listens */
+	uint64_t listened_ms;   /* before that, in lives that were too short */
+	uint64_t listened_wall_ms;
+	uint64_t listen_told_obs_ms; /* of the last row that said so */
+	bool listens;
 	uint64_t stall_obs_ms;
 	uint64_t tick_obs_ms;
 	bool stalled;     /* there was a stall at stall_obs_ms */
@@ -331,6 +340,8 @@ struct rw_core {
 
 /* Moves the observing clock; every input begins with it. */
 void rw_core_advance(struct rw_core *core, struct rw_now now);
+/* How long it has to listen, from listen_obs_ms on. */
+uint64_t rw_core_listening_ms(const struct rw_core *core);
 /* Nobody was looked at up to this moment. */
 void rw_core_mark_stall(struct rw_core *core);
 /* Cuts at a character's beginning when it does not fit. */
@@ -366,8 +377,12 @@ bool rw_presence_hear(struct rw_core *core, rw_host_handle handle, struct rw_now
 void rw_presence_tick_late(struct rw_core *core, struct rw_now now);
 /* Whatever other deadline has come. */
 void rw_presence_tick_due(struct rw_core *core, struct rw_now now);
+/* The unknown are offline when listening is over. */
+void rw_presence_restored(struct rw_core *core);
 /* OFFLINE, and silent for a while yet. Tells nobody and judges nothing. */
 void rw_presence_lose(struct rw_core *core, rw_host_handle handle, struct rw_now now);
+/* UNKNOWN since the restart, and silent until it is heard. Likewise. */
+void rw_presence_miss(struct rw_core *core, rw_host_handle handle, struct rw_now now);
 /* A host that nobody knew before is in this ring. */
 void rw_presence_newcomer(struct rw_core *core, uint32_t ring);
 void rw_group_count(struct rw_group *group, const struct rw_host *host, uint64_t by);
@@ -465,6 +480,8 @@ struct rw_exposure *rw_exposure_add(struct rw_core *core, struct rw_run *run, rw
 /* After its facts are set: the run's firsts, of time and of being full. */
 void rw_exposure_take_first(const struct rw_core *core, struct rw_run *run,
 			    const struct rw_exposure *exposure);
+/* Before the release: those of hosts that are excluded now are of no host that counted. */
+void rw_exposure_leave_out(struct rw_core *core, struct rw_run *run, struct rw_now now);
 /* Takes every exposure of an ended deployment off its host; facts stay in the counts. */
 void rw_exposure_release(struct rw_core *core, struct rw_run *run);
 /* The counts of an ended run: a fact of the past, not a live record. */
@@ -568,7 +585,7 @@ bool rw_run_ring_is_unhealthy(const struct rw_core *core, const struct rw_run *r
 /* Checks rings and adds; *out. -EINVAL, -ENOENT, -ENOSPC, -ENOMEM. Tells nobody. */
 int rw_deployment_add(struct rw_core *core, const struct rw_deployment_row *row,
 		      struct rw_deployment **out);
-void rw_deployment_end(struct rw_core *core, struct rw_deployment *deployment);
+void rw_deployment_end(struct rw_core *core, struct rw_deployment *deployment, struct rw_now now);
 void rw_deployment_free(struct rw_deployment *deployment);
 
 /* ---- change.c: rows out, rows in ------------------------------------------------------ */

@@ -130,7 +130,7 @@ struct rw_act_result rw_core_host_maintenance(struct rw_core *core, const char *
 
 	if (trouble == NULL)
 		return refuse(-ENOMEM, "there is no memory for it");
-	trouble->maintenance_until_wall_ms = now.wall_ms + ms;
+	trouble->maintenance_until_wall_ms = ms > 0 ? now.wall_ms + ms : 0;
 	rw_tell_trouble(core, trouble, now);
 	return done(core);
 }

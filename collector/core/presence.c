@@ -15,8 +15,8 @@
  *   any              an operator's word                  → retired, until taken back
  *   offline, absent  retire_after, and exposed to nothing → retired, until its next Hello
  *
- * In maintenance what would be offline is planned until maintenance is over. Nobody is
- * let go offline while silence.c says to wait.
+ * In maintenance what would be offline is planned until maintenance is over. Nobody but
+ * who gasped is let go offline while silence.c says to wait.
  *
  * Online, suspect and planned hosts stand in wheels (struct rw_wheel): a heartbeat writes
  * the time into its host and nothing else, and each host is looked at once a timeout, to be
@@ -155,7 +155,9 @@ static struct rw_host_list *list_of(struct rw_core *core, const struct rw_host *
 		return &wheel->slots[host->slot];
 	if (host->gasping)
 		return &core->gasping;
-	return host->lost ? &core->lost : &core->lists[host->presence];
+	if (host->lost && host->presence == RW_OFFLINE)
+		return &core->lost;
+	return &core->lists[host->presence];
 }
 
 /* ---- counts of the ring, and of control -------------------------------------------- */
@@ -175,15 +177,14 @@ static void count_by(struct rw_core *core, const struct rw_host *host, uint64_t 
 	if (!rw_control_is(host))
 		return;
 	control->hosts += by;
-	control->watched += host->presence == RW_ONLINE || host->presence == RW_SUSPECT ? by : 0;
 	rw_group_count(&control->group, host, by);
 }
 
 void rw_group_count(struct rw_group *group, const struct rw_host *host, uint64_t by)
 {
 	group->online += host->presence == RW_ONLINE ? by : 0;
-	group->silent +=
-		host->presence == RW_SUSPECT || host->presence == RW_UNKNOWN || host->lost ? by : 0;
+	group->watched += host->presence == RW_ONLINE || host->presence == RW_SUSPECT ? by : 0;
+	group->silent += host->presence == RW_SUSPECT || host->lost ? by : 0;
 }
 
 void rw_presence_uncount(struct rw_core *core, struct rw_host *host)
@@ -278,7 +279,7 @@ bool rw_presence_has_jumped(const struct rw_core *core, uint32_t ring)
 	return newcomers > 1 && newcomers < enrolled && newcomers * 100 > enrolled;
 }
 
-/* The two lists beside those of a presence: of the gasping, and of the lost. */
+/* What a host is beside its presence: gasping while suspect, lost while offline or unknown. */
 enum place { PLACE_USUAL, PLACE_GASPING, PLACE_LOST };
 
 static void enter(struct rw_core *core, rw_host_handle handle, enum rw_presence to,
@@ -306,6 +307,11 @@ void rw_presence_lose(struct rw_core *core, rw_host_handle handle, struct rw_now
 {
 	rw_table_at(&core->table, handle)->mark_obs_ms = core->obs_ms;
 	enter(core, handle, RW_OFFLINE, PLACE_LOST, now);
+}
+
+void rw_presence_miss(struct rw_core *core, rw_host_handle handle, struct rw_now now)
+{
+	enter(core, handle, RW_UNKNOWN, PLACE_LOST, now);
 }
 
 bool rw_presence_hear(struct rw_core *core, rw_host_handle handle, struct rw_now now)
@@ -354,7 +360,11 @@ static void go_offline(struct rw_core *core, rw_host_handle handle, struct rw_no
 		change(core, handle, RW_PLANNED, now);
 		return;
 	}
-	rw_presence_lose(core, handle, now);
+	/* Unknown for another reason than a restart, it was not heard lately. */
+	if (from == RW_UNKNOWN && !host->lost)
+		rw_presence_enter(core, handle, RW_OFFLINE, now);
+	else
+		rw_presence_lose(core, handle, now);
 	rw_tell_host(core, handle, from, now);
 	rw_control_went_offline(core, handle, now);
 	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next)
@@ -525,6 +535,19 @@ void rw_presence_tick_late(struct rw_core *core, struct rw_now now)
 }
 
 /* Unknown since the restart, or since it was enrolled anew: in the order of that. */
+void rw_presence_restored(struct rw_core *core)
+{
+	uint64_t since_obs_ms = core->listen_obs_ms + rw_core_listening_ms(core) -
+				core->policy.timing.offline_after_ms;
+
+	for (rw_host_handle at = core->lists[RW_UNKNOWN].head; at != RW_NO_HOST;) {
+		struct rw_host *host = rw_table_at(&core->table, at);
+
+		host->mark_obs_ms = since_obs_ms;
+		at = host->next;
+	}
+}
+
 static void tick_unknown(struct rw_core *core, struct rw_now now)
 {
 	rw_host_handle handle;

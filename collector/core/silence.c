@@ -4,7 +4,7 @@
  *
  * A group of hosts is *silent* when at least three of them, and at least a fifth of
  * those that were heard one offline_after ago, are not heard now: suspect, offline since
- * less than suspect_after, or unknown since a restart. That is judged on suspects,
+ * less than suspect_after, or not heard again since a restart. That is judged on suspects,
  * before the first of them is let go offline; the timing of a sound policy leaves room
  * for it.
  *
@@ -163,7 +163,7 @@ void rw_silence_tick(struct rw_core *core, struct rw_now now)
 
 	if (blind == NULL)
 		tick_blackout(core, exposed_silent, now);
-	if (blind == NULL || core->silence.dark)
+	if (blind == NULL || core->silence.was_asked)
 		tick_witness(core,
 			     core->policy.has_witness && exposed_silent &&
 				     !rw_silence_has_control(core),

@@ -123,6 +123,11 @@ static struct rw_bounds bounds_now(const struct rw_run *run)
 		.full_failed = counts->full_failed,
 		.full = counts->full,
 	};
+	/* The same k and n as are shown: see fill_run(). */
+	if (run->breaker_open && run->deployment->row.state != RW_DEPLOYMENT_ACTIVE) {
+		now.failed = run->opened_failed;
+		now.at_risk = run->opened_at_risk;
+	}
 	const struct rw_bounds *known = &run->bounds;
 
 	if (known->failed == now.failed && known->at_risk == now.at_risk &&
@@ -278,7 +283,10 @@ void rw_core_verdict(const struct rw_core *core, const char *deployment_id, cons
 	struct rw_deployment *deployment =
 		deployment_index < 0 ? NULL : core->deployments[deployment_index];
 	const struct rw_run *run = deployment == NULL ? NULL : rw_run_find(deployment, core, ring);
-	bool blind = rw_core_blind_reason(core, now) != NULL;
+	/* Between the end of blindness and the tick that judges what was hidden in it nothing
+	 * is known yet. */
+	bool blind = rw_core_blind_reason(core, now) != NULL ||
+		     (core->was_hidden && !core->silence.blackout);
 
 	memset(out, 0, sizeof(*out));
 	rw_copy_text(out->deployment, sizeof(out->deployment), deployment_id);

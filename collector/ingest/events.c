@@ -200,7 +200,7 @@ static uint64_t take_event(struct rw_session *s, struct rw_host_entry *entry,
 
 	/* A log excerpt takes only what events leave: half of the quota is theirs alone. */
 	row.over_quota =
-		!rw_quota_take(entry, config->events_burst, config->events_per_second,
+		!rw_quota_take(&entry->events, config->events_burst, config->events_per_second,
 			       is_happening(event) ? 0 : config->events_burst / 2, now.boot_ms);
 	if (is_happening(event)) {
 		rw_hub_counters(hub)->events_received++;

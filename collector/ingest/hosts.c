@@ -9,6 +9,7 @@ struct rw_hosts {
 	struct rw_host_entry *entries;
 	size_t count;
 	struct rw_said_table *said;
+	struct rw_version_table *versions;
 };
 
 struct rw_hosts *rw_hosts_new(void)
@@ -18,7 +19,10 @@ struct rw_hosts *rw_hosts_new(void)
 	if (hosts == NULL)
 		return NULL;
 	hosts->said = rw_said_table_new();
-	if (hosts->said == NULL) {
+	hosts->versions = rw_version_table_new();
+	if (hosts->said == NULL || hosts->versions == NULL) {
+		rw_said_table_free(hosts->said);
+		rw_version_table_free(hosts->versions);
 		free(hosts);
 		return NULL;
 	}
@@ -28,6 +32,11 @@ struct rw_hosts *rw_hosts_new(void)
 struct rw_said_table *rw_hosts_said(struct rw_hosts *hosts)
 {
 	return hosts->said;
+}
+
+struct rw_version_table *rw_hosts_versions(struct rw_hosts *hosts)
+{
+	return hosts->versions;
 }
 
 static void free_marks(struct rw_spool_mark *mark)
@@ -46,7 +55,10 @@ void rw_hosts_free(struct rw_hosts *hosts)
 	for (size_t i = 0; i < hosts->count; i++) {
 		free_marks(hosts->entries[i].marks);
 		rw_host_said_free(hosts->entries[i].said);
+		rw_version_set_free(hosts->entries[i].runs);
+		rw_version_set_free(hosts->entries[i].ran);
 	}
+	rw_version_table_free(hosts->versions);
 	rw_said_table_free(hosts->said);
 	free(hosts->entries);
 	free(hosts);
@@ -122,21 +134,21 @@ void rw_spool_marks_begin_session(struct rw_host_entry *entry)
 
 /* ---- quota -------------------------------------------------------------------- */
 
-bool rw_quota_take(struct rw_host_entry *entry, uint64_t burst, uint64_t per_second, uint64_t spare,
+bool rw_quota_take(struct rw_quota *quota, uint64_t burst, uint64_t per_second, uint64_t spare,
 		   uint64_t boot_ms)
 {
 	uint64_t full = burst * 1000;
-	uint64_t passed_ms = boot_ms - entry->quota_filled_ms;
+	uint64_t passed_ms = boot_ms - quota->filled_ms;
 
-	if (entry->quota_filled_ms == 0 || passed_ms >= full / per_second + 1)
-		entry->quota_milli = full;
+	if (quota->filled_ms == 0 || passed_ms >= full / per_second + 1)
+		quota->milli = full;
 	else
-		entry->quota_milli += passed_ms * per_second;
-	if (entry->quota_milli > full)
-		entry->quota_milli = full;
-	entry->quota_filled_ms = boot_ms;
-	if (entry->quota_milli / 1000 < spare + 1)
+		quota->milli += passed_ms * per_second;
+	if (quota->milli > full)
+		quota->milli = full;
+	quota->filled_ms = boot_ms;
+	if (quota->milli / 1000 < spare + 1)
 		return false;
-	entry->quota_milli -= 1000;
+	quota->milli -= 1000;
 	return true;
 }

@@ -195,6 +195,8 @@ int rw_ingest_open(struct rw_hub *hub, const struct rw_ingest_config *config,
 	snprintf(ingest->trust_domain, sizeof(ingest->trust_domain), "%s", config->trust_domain);
 	ingest->refused_log.what = "session_refused";
 	ingest->live_log.what = "session_live";
+	ingest->version_log.what = "unregistered_change";
+	rw_ingest_watch(ingest);
 	ingest->last_tick_ms = rw_clock_boot_ms();
 	ingest->idle_ms = 4 * rw_core_timing(rw_hub_core(hub))->offline_after_ms;
 	if (ingest->idle_ms < RW_SESSION_IDLE_LEAST_MS)
@@ -330,6 +332,59 @@ void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 		rw_session_challenge(entry->session, nonce);
 }
 
+/* ---- watched modules ----------------------------------------------------------------------- */
+
+static void add_watched(struct rw_ingest *ingest, const char *module)
+{
+	for (uint32_t i = 0; i < ingest->watched_count; i++) {
+		if (strcmp(ingest->watched[i], module) == 0)
+			return;
+	}
+	if (ingest->watched_count == RW_WATCH_MAX) {
+		rw_warning("event=module_not_watched module=%s reason=\"active deployments match "
+			   "more than %d modules\"",
+			   module, RW_WATCH_MAX);
+		return;
+	}
+	snprintf(ingest->watched[ingest->watched_count++], sizeof(ingest->watched[0]), "%.63s",
+		 module);
+}
+
+/* Those that active deployments match, oldest first. */
+static void find_watched(struct rw_ingest *ingest)
+{
+	static const char module[] = "module:";
+	const struct rw_core *core = rw_hub_core(ingest->hub);
+	struct rw_deployment_row row;
+
+	ingest->watched_count = 0;
+	memset(ingest->watched, 0, sizeof(ingest->watched));
+	for (uint32_t i = 0; rw_core_deployment_at(core, i, &row); i++) {
+		if (row.state == RW_DEPLOYMENT_ACTIVE &&
+		    strncmp(row.match, module, sizeof(module) - 1) == 0)
+			add_watched(ingest, row.match + sizeof(module) - 1);
+	}
+}
+
+void rw_ingest_watch(struct rw_ingest *ingest)
+{
+	static const enum rw_session_list lists[] = {RW_LIST_FRAME, RW_LIST_LIVE};
+	char before[RW_WATCH_MAX][RW_NAME_MAX + 1];
+
+	memcpy(before, ingest->watched, sizeof(before));
+	find_watched(ingest);
+	if (memcmp(before, ingest->watched, sizeof(before)) == 0)
+		return;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct rw_session *s = ingest->lists[lists[i]].head;
+		while (s != NULL) {
+			struct rw_session *next = s->next;
+			rw_session_watch(s);
+			s = next;
+		}
+	}
+}
+
 static uint64_t limit_of(const struct rw_ingest *ingest, enum rw_session_list list)
 {
 	switch (list) {
@@ -390,6 +445,7 @@ void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now)
 	}
 	rw_log_limit_flush(&ingest->refused_log, now.boot_ms);
 	rw_log_limit_flush(&ingest->live_log, now.boot_ms);
+	rw_log_limit_flush(&ingest->version_log, now.boot_ms);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

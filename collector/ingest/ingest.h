@@ -65,6 +65,8 @@ void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host);
 /* An operator has retired it: its session ends. */
 void rw_ingest_retired(struct rw_ingest *ingest, rw_host_handle host);
+/* The modules that active deployments match may be others now: then live sessions hear it. */
+void rw_ingest_watch(struct rw_ingest *ingest);
 void rw_ingest_committed(struct rw_ingest *ingest, uint64_t sequence);
 void rw_ingest_tick(struct rw_ingest *ingest, struct rw_now now);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/events/strip.h"
+#include "lib/hex.h"
 
 /* ---- heads -------------------------------------------------------------------------- */
 
@@ -114,32 +115,6 @@ int rw_netconsole_parse_head(const uint8_t *bytes, size_t length, struct rw_netc
 
 /* ---- lines --------------------------------------------------------------------------- */
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
-/* The extended form writes control bytes, non-ASCII and the backslash as \xNN. */
-static size_t undo_escapes(char *text, size_t length)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] == '\\' && length - i >= 4 && text[i + 1] == 'x' &&
-		    hex_value(text[i + 2]) >= 0 && hex_value(text[i + 3]) >= 0) {
-			text[used++] = (char)(hex_value(text[i + 2]) << 4 | hex_value(text[i + 3]));
-			i += 3;
-		} else {
-			text[used++] = text[i];
-		}
-	}
-	return used;
-}
-
 static void each_plain_line(const struct rw_netconsole_head *head, char *body, size_t length,
 			    rw_netconsole_line_fn *fn, void *context)
 {
@@ -165,7 +140,7 @@ void rw_netconsole_each_line(const struct rw_netconsole_head *head, char *body, 
 		return;
 	}
 	const char *newline = memchr(body, '\n', length);
-	length = undo_escapes(body, newline == NULL ? length : (size_t)(newline - body));
+	length = rw_log_undo_escapes(body, newline == NULL ? length : (size_t)(newline - body));
 	if (length > 0)
 		fn(context, head, body, length);
 }
@@ -271,8 +246,8 @@ bool rw_netconsole_parse_nonce(const char *text, size_t length, uint8_t nonce[RW
 	if (length != head + 2 * (size_t)RW_GASP_NONCE_BYTES || memcmp(text, prefix, head) != 0)
 		return false;
 	for (size_t i = 0; i < RW_GASP_NONCE_BYTES; i++) {
-		int high = hex_value(text[head + 2 * i]);
-		int low = hex_value(text[head + 2 * i + 1]);
+		int high = rw_hex_value(text[head + 2 * i]);
+		int low = rw_hex_value(text[head + 2 * i + 1]);
 		if (high < 0 || low < 0)
 			return false;
 		nonce[i] = (uint8_t)(high << 4 | low);

@@ -166,6 +166,8 @@ static void go_live(struct rw_session *s)
 		rw_info("event=session_live peer=%s host=%s ring=%s", s->peer, s->name, s->ring);
 	tell_gasp_listener(s, armed);
 	welcome(s, mark == NULL ? 0 : mark->committed);
+	if (s->ingest->watched_count > 0)
+		rw_session_watch(s);
 }
 
 static void replace(struct rw_session *older, const char *why)
@@ -312,6 +314,21 @@ void rw_session_challenge(struct rw_session *s, const uint8_t nonce[RW_GASP_NONC
 	rw_session_send(s, &frame);
 }
 
+void rw_session_watch(struct rw_session *s)
+{
+	Ringwatch__V1__Watch message = RINGWATCH__V1__WATCH__INIT;
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	char *modules[RW_WATCH_MAX];
+
+	for (uint32_t i = 0; i < s->ingest->watched_count; i++)
+		modules[i] = s->ingest->watched[i];
+	message.n_modules = s->ingest->watched_count;
+	message.modules = modules;
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_WATCH;
+	frame.watch = &message;
+	rw_session_send(s, &frame);
+}
+
 static void take_probe_reply(struct rw_session *s, const Ringwatch__V1__ProbeReply *reply)
 {
 	struct rw_session *newer = s->rival;
@@ -388,6 +405,9 @@ static void take_live_frame(struct rw_session *s, const Ringwatch__V1__Frame *fr
 		break;
 	case RINGWATCH__V1__FRAME__BODY_GOODBYE:
 		take_goodbye(s, frame->goodbye);
+		break;
+	case RINGWATCH__V1__FRAME__BODY_VERSIONS:
+		rw_versions_take(s, frame->versions);
 		break;
 	default:
 		bad_frame(s, "hello: stands twice in a session");

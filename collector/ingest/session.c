@@ -210,7 +210,7 @@ static bool flush(struct rw_session *s)
 
 bool rw_session_send(struct rw_session *s, const Ringwatch__V1__Frame *frame)
 {
-	uint8_t bytes[2048]; /* the collector's messages are small; the largest is Reject */
+	uint8_t bytes[4096]; /* the collector's messages are small; the largest is Watch */
 
 	if (s->state == RW_SESSION_CLOSED || s->state == RW_SESSION_LINGERING)
 		return false;

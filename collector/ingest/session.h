@@ -123,7 +123,10 @@ struct rw_ingest {
 	size_t pending_first, pending_count, pending_size;
 	struct rw_session *due; /* Acks to send after this commit */
 
-	struct rw_log_limit refused_log, live_log;
+	uint32_t watched_count; /* modules that sensors are to report, as they were told */
+	char watched[RW_WATCH_MAX][RW_NAME_MAX + 1];
+
+	struct rw_log_limit refused_log, live_log, version_log;
 };
 
 /* ---- session.c ---- */
@@ -165,6 +168,8 @@ int rw_session_frame(void *context, const uint8_t *message, size_t length);
 void rw_session_win(struct rw_session *session);
 /* Its host is to write this nonce into its kernel log. */
 void rw_session_challenge(struct rw_session *session, const uint8_t nonce[RW_GASP_NONCE_BYTES]);
+/* Its sensor is to report the modules that ingest watches. */
+void rw_session_watch(struct rw_session *session);
 /* Its place in the host's entry, and as a rival. */
 void rw_session_unlink_host(struct rw_session *session);
 const char *rw_session_host_name(const struct rw_session *session);

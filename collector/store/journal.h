@@ -66,6 +66,11 @@ int rw_journal_put_run(struct rw_journal *journal, const struct rw_run_row *row)
 int rw_journal_put_exposure(struct rw_journal *journal, const struct rw_exposure_row *row);
 int rw_journal_put_evidence(struct rw_journal *journal, const struct rw_evidence_row *row);
 int rw_journal_clear_evidence(struct rw_journal *journal, const struct rw_run_row *run);
+int rw_journal_put_sighting(struct rw_journal *journal, const struct rw_sighting_row *row);
+int rw_journal_put_trouble(struct rw_journal *journal, const struct rw_trouble_row *row);
+int rw_journal_put_signature(struct rw_journal *journal, const struct rw_signature_row *row);
+int rw_journal_forget_signature(struct rw_journal *journal, const struct rw_signature_row *row);
+int rw_journal_put_life(struct rw_journal *journal, const struct rw_life_row *row);
 int rw_journal_put_event(struct rw_journal *journal, const struct rw_journal_event *event);
 
 /* What became of the events of the transaction, or of the last one. */
@@ -80,7 +85,8 @@ int rw_journal_put_audit(struct rw_journal *journal, const struct rw_audit_row *
 /*
  * Removes events and presence transitions from before `before_wall_ms`, a
  * bounded piece at a time; events of hosts that an active deployment has
- * exposed stay. Logs go with their events, and quotas when their day is past.
+ * exposed stay. Exposures of deployments that ended before it go, too. Logs go with
+ * their events, and quotas when their day is past; the audit trail stays.
  * *cursor starts at 0 and comes back 0 when all is swept. In a transaction of
  * its own.
  */

@@ -15,7 +15,11 @@ CREATE TABLE hosts (
   since_wall_ms INTEGER NOT NULL,
   heard_wall_ms INTEGER NOT NULL,
   goodbye INTEGER NOT NULL,
-  back_by_wall_ms INTEGER NOT NULL
+  back_by_wall_ms INTEGER NOT NULL,
+-- 0 or 1; a column with a DEFAULT came with schema 3
+  excluded INTEGER NOT NULL DEFAULT 0,
+  by_age INTEGER NOT NULL DEFAULT 0,
+  unregistered INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- The journal of presence: one row each time that it changed.
@@ -40,7 +44,9 @@ CREATE TABLE deployments (
   ended_wall_ms INTEGER NOT NULL,
   reason TEXT NOT NULL,
 -- names in rollout order, parted by single spaces (a name holds none)
-  rings TEXT NOT NULL
+  rings TEXT NOT NULL,
+-- whose value `version` is, of REPORTED exposure
+  match TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 -- A deployment in one ring: bake and breaker.
@@ -57,6 +63,14 @@ CREATE TABLE runs (
   opened_wall_ms INTEGER NOT NULL,
   opened_failed INTEGER NOT NULL,
   opened_at_risk INTEGER NOT NULL,
+  proof INTEGER NOT NULL DEFAULT 0,
+-- numbers parted by single spaces, zeros at the end left off; so in all texts of numbers
+  step_targets TEXT NOT NULL DEFAULT '',
+  watched_ms INTEGER NOT NULL DEFAULT 0,
+  watched_from_ms INTEGER NOT NULL DEFAULT 0,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  exposed_host_ms INTEGER NOT NULL DEFAULT 0,
+  control_host_ms INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (deployment, ring)
 ) STRICT, WITHOUT ROWID;
 
@@ -72,6 +86,12 @@ CREATE TABLE exposures (
   crashed INTEGER NOT NULL,
   recovered INTEGER NOT NULL,
   acknowledged INTEGER NOT NULL,
+  at_wall_ms INTEGER NOT NULL DEFAULT 0,
+  watched_ms INTEGER NOT NULL DEFAULT 0,
+  step INTEGER NOT NULL DEFAULT 0,
+  module_failed INTEGER NOT NULL DEFAULT 0,
+  left_offline INTEGER NOT NULL DEFAULT 0,
+  left_out INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (deployment, host, ring)
 ) STRICT, WITHOUT ROWID;
 
@@ -85,6 +105,51 @@ CREATE TABLE evidence (
   signature TEXT NOT NULL,
   at_wall_ms INTEGER NOT NULL,
   UNIQUE (deployment, ring, host, kind)
+) STRICT;
+
+-- Signatures that were new when hosts of a deployment showed them, and the first of these.
+CREATE TABLE sightings (
+  row_id INTEGER PRIMARY KEY,
+  deployment TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  host TEXT NOT NULL,
+-- by another host, too
+  shared INTEGER NOT NULL,
+  UNIQUE (deployment, signature)
+) STRICT;
+
+-- What hosts have been through.
+CREATE TABLE troubles (
+  host TEXT NOT NULL PRIMARY KEY,
+-- numbers, three a crash: boot_order, wall_ms, whether it was an unexpected end; newest first
+  crashes TEXT NOT NULL,
+-- numbers, three a failure: of (module, errno) a hash, boot_order, boot_ms
+  modules TEXT NOT NULL,
+  maintenance_until_wall_ms INTEGER NOT NULL,
+  crash_epoch INTEGER NOT NULL,
+  silence_epoch INTEGER NOT NULL,
+  excused_boot_order INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Crash signatures that the fleet knows.
+CREATE TABLE fleet_signatures (
+  signature TEXT NOT NULL PRIMARY KEY,
+  before_wall_ms INTEGER NOT NULL,
+  since_wall_ms INTEGER NOT NULL,
+  last_wall_ms INTEGER NOT NULL,
+  control_wall_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What the judgement knows of itself and of the whole fleet: one row, or none.
+CREATE TABLE life (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  told_wall_ms INTEGER NOT NULL,
+  listened_ms INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  blackout INTEGER NOT NULL,
+  natural_host_ms INTEGER NOT NULL,
+  natural_failures INTEGER NOT NULL,
+  natural_watched_ms INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE events (
@@ -175,3 +240,16 @@ CREATE TABLE audit (
   subject TEXT NOT NULL,
   detail TEXT NOT NULL
 ) STRICT;
+
+-- The audit trail is added to, and nothing else; retention leaves it alone.
+CREATE TRIGGER audit_keeps_its_rows BEFORE DELETE ON audit BEGIN
+  SELECT RAISE(ABORT, 'the audit trail is append-only');
+END;
+CREATE TRIGGER audit_keeps_its_words BEFORE UPDATE ON audit BEGIN
+  SELECT RAISE(ABORT, 'the audit trail is append-only');
+END;
+-- INSERT OR REPLACE would delete without the first trigger
+CREATE TRIGGER audit_keeps_its_places BEFORE INSERT ON audit
+  WHEN EXISTS (SELECT 1 FROM audit WHERE row_id = NEW.row_id) BEGIN
+  SELECT RAISE(ABORT, 'the audit trail is append-only');
+END;

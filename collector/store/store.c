@@ -89,11 +89,15 @@ static int apply_change(struct rw_journal *journal, const struct operation *op)
 	case RW_CHANGE_EVIDENCE_CLEARED:
 		return rw_journal_clear_evidence(journal, row);
 	case RW_CHANGE_TROUBLE:
+		return rw_journal_put_trouble(journal, row);
 	case RW_CHANGE_SIGNATURE:
+		return rw_journal_put_signature(journal, row);
 	case RW_CHANGE_SIGNATURE_GONE:
+		return rw_journal_forget_signature(journal, row);
 	case RW_CHANGE_SIGHTING:
+		return rw_journal_put_sighting(journal, row);
 	case RW_CHANGE_LIFE:
-		return 0;
+		return rw_journal_put_life(journal, row);
 	}
 	return -EINVAL;
 }
@@ -323,7 +327,7 @@ static uint64_t push(struct rw_store *store, struct operation *op)
 		return 0;
 	pthread_mutex_lock(&store->lock);
 	bool is_event = op->type == OPERATION_EVENT;
-	uint64_t max = is_event ? RW_STORE_QUEUE_MAX : RW_STORE_CHANGES_MAX;
+	uint64_t max = is_event ? RW_STORE_QUEUE_MAX + RW_STORE_BATCH_SLACK : RW_STORE_CHANGES_MAX;
 	if (!store->stopping && store->stats.queued < max) {
 		sequence = op->sequence = ++store->stats.pushed;
 		op->group_goes_on = store->group_depth > 0;

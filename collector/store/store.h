@@ -27,17 +27,22 @@
 #include "proto/ringwatch.pb-c.h"
 
 enum {
-	/* PRAGMA user_version, matched exactly. 1 was never released. */
-	RW_STORE_SCHEMA = 2,
+	/* PRAGMA user_version, matched exactly; 2 is migrated. 1 was never released. */
+	RW_STORE_SCHEMA = 3,
+	/* A larger file is looked through for damage only when it may have been torn. */
+	RW_STORE_ALWAYS_CHECKED_BYTES = 64 << 20,
 	RW_STORE_QUEUE_MAX =
 		65536, /* operations waiting for the writer, before events are refused */
 	RW_STORE_QUEUE_BYTES = 64 << 20, /* of memory, likewise */
-	RW_STORE_CHANGES_MAX = 4000000,  /* before changes are refused, too */
+	/* A batch that was let in is taken whole, with what its events change in between. */
+	RW_STORE_BATCH_SLACK = 4096,
+	RW_STORE_CHANGES_MAX = 4000000, /* before changes are refused, too */
 	RW_STORE_BATCH_MAX = 1000,
 	/* Of each host and severity; what is beyond is only counted. */
 	RW_STORE_SIGNATURES_A_DAY = 64,
 	RW_STORE_EXCERPTS_A_DAY = 64, /* of RW_LOG_PACKED_MAX bytes at most: 256 KiB */
-	RW_STORE_ERROR_BYTES = 256,
+	RW_STORE_ERROR_BYTES = 512,
+	RW_STORE_PATH_BYTES = 1100, /* the longest path, and what setting aside adds */
 };
 
 struct rw_store;
@@ -53,6 +58,7 @@ struct rw_store_callbacks { /* called on the writer's thread */
  * Opens or makes the database file `path` and starts the writer. -EPROTO when
  * it holds another schema number, -EUCLEAN when it is damaged, -EBUSY when
  * another collector has it open, else negative errno; `error` is one line.
+ * A store of the schema before is migrated first, and a line in the log says so.
  * `retention_ms`: events older than that, of no active deployment, are removed
  * by and by; 0 = kept.
  */
@@ -63,8 +69,20 @@ int rw_store_open(const char *path, uint64_t retention_ms,
 void rw_store_close(struct rw_store *store);
 
 /*
+ * Before a start that may lose what is damaged: looks through all of the file and of
+ * what rw_store_load() would read. Damaged, it gets the name
+ * PATH.damaged-YYYYMMDDTHHMMSSZ, with its WAL, and that name is in `moved_to` and what
+ * is wrong in `error`; else `moved_to` is "". 0, or negative errno and one line when it
+ * cannot be looked at or renamed, or is no store of ours.
+ */
+int rw_store_set_aside_damaged(const char *path, char moved_to[RW_STORE_PATH_BYTES],
+			       char error[RW_STORE_ERROR_BYTES]);
+
+/*
  * Before the first push: every row, in the order that rw_core_restore wants.
- * A callback's negative value stops and is returned.
+ * A callback's negative value stops and is returned; so does -EUCLEAN for a row that
+ * cannot be, named in `error` with its table and column. What was handed out before is
+ * then part of a state, and to be thrown away.
  */
 struct rw_store_loader {
 	void *context;

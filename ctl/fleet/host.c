@@ -190,6 +190,17 @@ static void send_heartbeat(struct rw_fleet_host *host, uint64_t now_ms)
 		shared->counters.heartbeats++;
 }
 
+/* What it runs. A host that reports nothing is like a sensor without markers. */
+static void send_versions(struct rw_fleet_host *host, uint64_t now_ms)
+{
+	struct rw_fleet_shared *shared = host->shared;
+
+	if (shared->options->reports.count == 0 && !host->updated)
+		return;
+	(void)send_packed(host, rw_fleet_pack_versions(host, shared->frame, sizeof(shared->frame)),
+			  now_ms);
+}
+
 static bool batch_is_due(const struct rw_fleet_host *host, uint64_t now_ms)
 {
 	return !host->dribbles && host->spool.count > 0 && host->spool.sent == host->spool.acked &&
@@ -379,6 +390,10 @@ static void meet_fate(struct rw_fleet_host *host, uint64_t now_ms)
 	case RW_FATE_NONSENSE:
 		host->speaks_nonsense = true;
 		break;
+	case RW_FATE_UPDATE:
+		host->updated = true;
+		send_versions(host, now_ms);
+		break;
 	case RW_FATE_DRIBBLE:
 		host->dribbles = true;
 		host->next_dribble_ms = now_ms;
@@ -457,6 +472,7 @@ static void on_welcome(struct rw_fleet_host *host, const Ringwatch__V1__Welcome 
 		send_nonsense(host, now_ms);
 		return;
 	}
+	send_versions(host, now_ms);
 	send_batch(host, now_ms);
 }
 
@@ -543,6 +559,9 @@ static void take_frame(struct rw_fleet_host *host, const Ringwatch__V1__Frame *f
 		/* What is on its way was left alone: it comes again. */
 		host->spool.sent = host->spool.acked;
 		break;
+	case RINGWATCH__V1__FRAME__BODY_WATCH:
+	case RINGWATCH__V1__FRAME__BODY_GASP_CHALLENGE:
+		break; /* it has neither modules nor a netconsole */
 	default:
 		host->shared->counters.bad_frames++;
 		remember(host->shared, host->name, "a second Welcome");

@@ -257,6 +257,41 @@ long rw_fleet_pack_probe_reply(uint64_t nonce, uint8_t *out, size_t size)
 	return rw_wire_encode(&frame, out, size);
 }
 
+static void add_version(Ringwatch__V1__Versions *m, Ringwatch__V1__Version *rows,
+			const struct rw_fleet_version *version)
+{
+	Ringwatch__V1__Version *row = &rows[m->n_versions];
+
+	ringwatch__v1__version__init(row);
+	row->subject = (char *)version->subject;
+	row->value = (char *)version->value;
+	m->versions[m->n_versions++] = row;
+}
+
+long rw_fleet_pack_versions(const struct rw_fleet_host *host, uint8_t *out, size_t size)
+{
+	static const struct rw_fleet_versions none;
+	const struct rw_fleet_options *options = host->shared->options;
+	const struct rw_fleet_versions *updates = host->updated ? &options->updates : &none;
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__Versions versions = RINGWATCH__V1__VERSIONS__INIT;
+	Ringwatch__V1__Version rows[RW_VERSIONS_MAX];
+	Ringwatch__V1__Version *pointers[RW_VERSIONS_MAX];
+
+	versions.versions = pointers;
+	for (uint32_t i = 0; i < options->reports.count; i++) {
+		const struct rw_fleet_version *version = &options->reports.all[i];
+
+		if (rw_fleet_versions_find(updates, version->subject) == NULL)
+			add_version(&versions, rows, version);
+	}
+	for (uint32_t i = 0; i < updates->count; i++)
+		add_version(&versions, rows, &updates->all[i]);
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_VERSIONS;
+	frame.versions = &versions;
+	return rw_wire_encode(&frame, out, size);
+}
+
 long rw_fleet_pack_goodbye(Ringwatch__V1__GoodbyeKind kind, uint32_t back_in_s, uint8_t *out,
 			   size_t size)
 {

@@ -16,6 +16,7 @@ long rw_fleet_pack_heartbeat(const struct rw_fleet_host *host, uint64_t now_ms, 
 long rw_fleet_pack_batch(const struct rw_fleet_host *host, size_t most, uint64_t now_ms,
 			 uint8_t *out, size_t size, uint64_t *last);
 long rw_fleet_pack_probe_reply(uint64_t nonce, uint8_t *out, size_t size);
+long rw_fleet_pack_versions(const struct rw_fleet_host *host, uint8_t *out, size_t size);
 long rw_fleet_pack_goodbye(Ringwatch__V1__GoodbyeKind kind, uint32_t back_in_s, uint8_t *out,
 			   size_t size);
 

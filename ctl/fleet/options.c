@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/match.h"
 #include "lib/name.h"
 #include "lib/spiffe.h"
+#include "lib/text.h"
 #include "lib/units.h"
 
 static const char *const fate_names[RW_FATE_COUNT] = {
@@ -17,7 +19,7 @@ static const char *const fate_names[RW_FATE_COUNT] = {
 	[RW_FATE_DROP] = "drop",       [RW_FATE_GOODBYE] = "goodbye",
 	[RW_FATE_OOPS] = "oops",       [RW_FATE_PANIC_REBOOT] = "panic-reboot",
 	[RW_FATE_FLOOD] = "flood",     [RW_FATE_NONSENSE] = "nonsense",
-	[RW_FATE_DRIBBLE] = "dribble",
+	[RW_FATE_DRIBBLE] = "dribble", [RW_FATE_UPDATE] = "update",
 };
 
 const char *rw_fleet_fate_name(enum rw_fleet_fate fate)
@@ -49,6 +51,11 @@ void rw_fleet_options_print_help(void)
 	      "  --events-rate N          warnings a second, over all hosts; default 0\n"
 	      "  --fate LIST              COUNT:FATE[@DELAY][,...]; DELAY counts from the host's\n"
 	      "                           first Welcome, default 0s. Hosts are taken in order.\n"
+	      "  --report SUBJECT=VALUE   which version all hosts say they run: kernel, "
+	      "marker:NAME "
+	      "or\n"
+	      "                           module:NAME; may be given for several subjects\n"
+	      "  --update SUBJECT=VALUE   likewise, of hosts that met the fate update\n"
 	      "  --duration TIME          default: until SIGTERM or SIGINT\n"
 	      "  --vanish                 at the end close without a goodbye\n"
 	      "  --seed N                 of delays and jitter; default 1. Ids are always fresh.\n"
@@ -69,6 +76,7 @@ void rw_fleet_options_print_help(void)
 	      "  flood         reports 5000 events as fast as the acks allow\n"
 	      "  nonsense      sends a malformed frame a session, each time another one\n"
 	      "  dribble       sends its frames one byte at a time\n"
+	      "  update        from now on reports what --update says\n"
 	      "\n"
 	      "Exit status: 0 at the end, 2 usage, 69 the collector's address is unknown,\n"
 	      "70 internal, 73 a file cannot be written.\n",
@@ -87,6 +95,8 @@ enum option_id {
 	OPT_HEARTBEAT_EVERY,
 	OPT_EVENTS_RATE,
 	OPT_FATE,
+	OPT_REPORT,
+	OPT_UPDATE,
 	OPT_DURATION,
 	OPT_VANISH,
 	OPT_SEED,
@@ -109,6 +119,8 @@ static const struct option long_options[] = {
 	{"heartbeat-every", required_argument, NULL, OPT_HEARTBEAT_EVERY},
 	{"events-rate", required_argument, NULL, OPT_EVENTS_RATE},
 	{"fate", required_argument, NULL, OPT_FATE},
+	{"report", required_argument, NULL, OPT_REPORT},
+	{"update", required_argument, NULL, OPT_UPDATE},
 	{"duration", required_argument, NULL, OPT_DURATION},
 	{"vanish", no_argument, NULL, OPT_VANISH},
 	{"seed", required_argument, NULL, OPT_SEED},
@@ -209,6 +221,41 @@ static int parse_fates(const char *text, struct rw_fleet_options *out,
 	return 0;
 }
 
+const struct rw_fleet_version *rw_fleet_versions_find(const struct rw_fleet_versions *versions,
+						      const char *subject)
+{
+	for (uint32_t i = 0; i < versions->count; i++) {
+		if (strcmp(versions->all[i].subject, subject) == 0)
+			return &versions->all[i];
+	}
+	return NULL;
+}
+
+static int parse_version(const char *name, const char *text, struct rw_fleet_versions *out,
+			 char error[RW_FLEET_ERROR_BYTES])
+{
+	const char *equals = strchr(text, '=');
+	struct rw_fleet_version version = {.value = equals == NULL ? NULL : equals + 1};
+	size_t length = equals == NULL ? 0 : (size_t)(equals - text);
+
+	/* Both lists together are one report at most. */
+	if (out->count == RW_VERSIONS_MAX / 2)
+		return complain(error, "--%s: more than %d", name, RW_VERSIONS_MAX / 2);
+	if (length == 0 || length >= sizeof(version.subject) ||
+	    strlen(version.value) > RW_VERSION_VALUE_MAX ||
+	    !rw_text_is_clean(version.value, strlen(version.value)))
+		return complain(error, "--%s: expected SUBJECT=VALUE, a value of at most %d bytes",
+				name, RW_VERSION_VALUE_MAX);
+	memcpy(version.subject, text, length);
+	const char *fault = rw_match_fault(version.subject);
+	if (fault != NULL)
+		return complain(error, "--%s: expected %s", name, fault);
+	if (rw_fleet_versions_find(out, version.subject) != NULL)
+		return complain(error, "--%s: %s stands twice", name, version.subject);
+	out->all[out->count++] = version;
+	return 0;
+}
+
 static int take_option(int option, const char *value, struct rw_fleet_options *out,
 		       char error[RW_FLEET_ERROR_BYTES])
 {
@@ -257,6 +304,10 @@ static int take_option(int option, const char *value, struct rw_fleet_options *o
 		return parse_time("duration", value, 1, &out->duration_ms, error);
 	case OPT_FATE:
 		return parse_fates(value, out, error);
+	case OPT_REPORT:
+		return parse_version("report", value, &out->reports, error);
+	case OPT_UPDATE:
+		return parse_version("update", value, &out->updates, error);
 	default:
 		return complain(error, "internal: option %d", option);
 	}

@@ -4,7 +4,10 @@
 #define RINGWATCH_CTL_FLEET_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "proto/limits.h"
 
 enum {
 	RW_FLEET_HOSTS_MAX = 50000,
@@ -24,6 +27,7 @@ enum rw_fleet_fate {
 	RW_FATE_FLOOD,
 	RW_FATE_NONSENSE,
 	RW_FATE_DRIBBLE,
+	RW_FATE_UPDATE,
 	RW_FATE_COUNT
 };
 
@@ -34,6 +38,19 @@ struct rw_fleet_fate_share {
 	enum rw_fleet_fate fate;
 	uint64_t delay_ms; /* from the host's first Welcome */
 };
+
+/* "marker:driver=2.0" */
+struct rw_fleet_version {
+	char subject[RW_VERSION_SUBJECT_MAX + 1];
+	const char *value;
+};
+struct rw_fleet_versions {
+	uint32_t count;
+	struct rw_fleet_version all[RW_VERSIONS_MAX]; /* each subject once */
+};
+/* The version of this subject, or NULL. */
+const struct rw_fleet_version *rw_fleet_versions_find(const struct rw_fleet_versions *versions,
+						      const char *subject);
 
 struct rw_fleet_options {
 	const char *collector; /* HOST:PORT or [V6]:PORT */
@@ -54,6 +71,8 @@ struct rw_fleet_options {
 	bool vanish; /* no goodbyes at the end */
 	uint32_t fate_count;
 	struct rw_fleet_fate_share fates[RW_FLEET_FATES_MAX];
+	struct rw_fleet_versions reports; /* what all hosts run, */
+	struct rw_fleet_versions updates; /* and in its place those that met that fate */
 };
 
 enum rw_fleet_order { RW_FLEET_RUN, RW_FLEET_HELP, RW_FLEET_VERSION };

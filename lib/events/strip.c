@@ -9,6 +9,7 @@
 #include "lib/events/strip.h"
 
 #include "lib/events/scan.h"
+#include "lib/hex.h"
 
 enum {
 	STAMP_BYTES = 48, /* longest of the stamps in brackets */
@@ -330,27 +331,22 @@ static bool take_iso_stamp(struct rw_scan *s, struct rw_log_line *out)
 
 /* ---- records of /dev/kmsg and netconsole -------------------------------------------------- */
 
-static bool take_escape(const char *text, size_t length, char *out)
+static bool is_escape(const char *text, size_t length)
 {
-	enum { ESCAPE_BYTES = 4 };
-	struct rw_scan s = {text, text + (length < ESCAPE_BYTES ? length : ESCAPE_BYTES)};
-	uint64_t value;
-
-	if (!rw_scan_take(&s, "\\x") || !rw_scan_take_hex(&s, 2, 2, &value))
-		return false;
-	*out = (char)value;
-	return true;
+	return length >= 4 && text[0] == '\\' && text[1] == 'x' && rw_hex_value(text[2]) >= 0 &&
+	       rw_hex_value(text[3]) >= 0;
 }
 
-/* The kernel writes control bytes, what is not ASCII and the backslash as \xNN. */
-static size_t undo_escapes(char *text, size_t length)
+size_t rw_log_undo_escapes(char *text, size_t length)
 {
 	size_t used = 0;
 
 	for (size_t i = 0; i < length; i++) {
 		char byte = text[i];
-		if (take_escape(text + i, length - i, &byte))
+		if (is_escape(text + i, length - i)) {
+			byte = (char)(rw_hex_value(text[i + 2]) << 4 | rw_hex_value(text[i + 3]));
 			i += 3;
+		}
 		text[used++] = byte;
 	}
 	return used;
@@ -483,5 +479,5 @@ void rw_log_strip(char *line, size_t length, struct rw_log_line *out)
 	out->text = text;
 	out->length = rw_scan_left(&s);
 	if (out->has_sequence)
-		out->length = undo_escapes(text, out->length);
+		out->length = rw_log_undo_escapes(text, out->length);
 }

@@ -56,4 +56,12 @@ struct rw_log_line {
 /* `line` has no newline. It may be changed: escapes are undone in place. */
 void rw_log_strip(char *line, size_t length, struct rw_log_line *out);
 
+/*
+ * Undoes in place how /dev/kmsg and netconsole's extended form write control
+ * bytes, what is not ASCII and the backslash: \xNN, in lower case. What is no
+ * whole escape stays as it is; what an escape gives is not looked at again.
+ * Returns the bytes left, at most `length`; any byte can be among them, NUL too.
+ */
+size_t rw_log_undo_escapes(char *text, size_t length);
+
 #endif

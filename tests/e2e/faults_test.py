@@ -5,6 +5,7 @@
 import os
 import re
 import socket
+import sqlite3
 import ssl
 import struct
 import subprocess
@@ -86,8 +87,26 @@ def surroundings(tap, site):
         path = site.write("broken.yaml", site.collector_config(
             listen={"sensors": "127.0.0.1:0", "http": "127.0.0.1:0", "netconsole": "none"},
             store="broken.db"))
-        one_line(run(collector, "--config", path, "--log-level", "error"), 73, r"broken\.db")
+        command = rf"ringwatch-collector --config {re.escape(path)} --set-aside-damaged-store"
+        one_line(run(collector, "--config", path, "--log-level", "error"), 73, rf"broken\.db.*{command}")
         equal(open(broken, "rb").read(), kept, "the damaged file")
+    with tap.case("the command that it names sets the store aside, starts empty, and is audited"):
+        started = site.start("aside", [collector, "--config", path, "--set-aside-damaged-store"])
+        aside = started.wait_for(r"event=store_set_aside .*moved_to=(\S+) .*starts empty")[1]
+        started.wait_for(r"event=ready .*hosts=0 deployments=0")
+        equal(started.stop(), 0, "exit status")
+        assert re.fullmatch(re.escape(broken) + r"\.damaged-\d{8}T\d{6}Z", aside), aside
+        equal(open(aside, "rb").read(), kept, "the damaged file")
+        with sqlite3.connect(broken) as store:
+            equal(store.execute("SELECT actor, action, subject FROM audit").fetchall(),
+                  [("collector", "store_set_aside", aside)], "audit")
+    with tap.case("a store that is not damaged is kept by it"):
+        started = site.start("kept", [collector, "--config", path, "--set-aside-damaged-store"])
+        started.wait_for(r"event=store_set_aside .*result=kept")
+        started.wait_for(r"event=ready ")
+        equal(started.stop(), 0, "exit status")
+        with sqlite3.connect(broken) as store:
+            equal(store.execute("SELECT count(*) FROM audit").fetchone(), (1,), "audit rows")
     with tap.case("the sensor's state directory cannot be made: one line, exit 73"):
         path = site.sensor_config("nostate", state_dir="/proc/ringwatch")
         done = run(program("ringwatch-sensor"), "--config", path, "--no-bpf", "--log-level", "error")

@@ -91,7 +91,7 @@ class Host:
         self.conn.sendall(struct.pack(">I", len(frame)) + frame)
 
     def hello(self):
-        self.send(1, pack((1, 2), (2, "by hand"), (3, self.boot), (4, self.order), (5, 1000),
+        self.send(1, pack((1, 3), (2, "by hand"), (3, self.boot), (4, self.order), (5, 1000),
                           (6, 1000), (7, ""), (8, 1), (9, self.spool), (10, "6.1"), (11, "x86_64"),
                           (13, 1), (14, ""), (15, 0), (16, "none")))
 

@@ -8,23 +8,9 @@
 #include <string.h>
 
 #include "lib/events/replay.h"
-#include "lib/text.h"
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(int condition)
-{
-	if (!condition)
-		abort();
-}
-
-static void check_text(const char *text, size_t size)
-{
-	size_t length = strnlen(text, size);
-
-	must(length < size);
-	must(rw_text_is_clean(text, length));
-}
 
 struct sum {
 	uint64_t count;

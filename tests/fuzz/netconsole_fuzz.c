@@ -15,7 +15,7 @@
 
 #include "collector/ingest/netconsole_line.h"
 #include "lib/events/line.h"
-#include "lib/text.h"
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,20 +27,6 @@ struct passage {
 	size_t length;
 	int lines;
 };
-
-static void must(int condition)
-{
-	if (!condition)
-		abort();
-}
-
-static void check_text(const char *text, size_t size)
-{
-	size_t length = strnlen(text, size);
-
-	must(length < size);
-	must(rw_text_is_clean(text, length));
-}
 
 static void check_head(const struct rw_netconsole_head *head, size_t length)
 {

@@ -145,7 +145,7 @@ static bool rests_on_something(const struct sim *sim, uint32_t deployment, uint3
 {
 	const struct sim_counts *counts = &sim->judge.counts[deployment][ring];
 	const struct rw_limit *limits = sim->collector.policy.rings[ring].limits;
-	uint64_t watched = sim->collector.core->control.watched + 1;
+	uint64_t watched = sim->collector.core->control.group.watched + 1;
 
 	switch (run->proof) {
 	case RW_PROOF_SHARE:

@@ -13,21 +13,22 @@
 
 enum { STALL_MS = 2 * SIM_STEP_MS };
 
+static const struct rw_timing *timing(const struct sim *sim)
+{
+	return &sim->collector.policy.timing;
+}
+
 void sim_model_begin(struct sim *sim)
 {
 	sim->model.of = calloc(sim->host_count, sizeof(*sim->model.of));
 	assert(sim->model.of != NULL);
 	sim->model.last_ms = sim->now_ms;
+	sim->model.listening_ms = timing(sim)->offline_after_ms;
 }
 
 void sim_model_end(struct sim *sim)
 {
 	free(sim->model.of);
-}
-
-static const struct rw_timing *timing(const struct sim *sim)
-{
-	return &sim->collector.policy.timing;
 }
 
 /* ---- the observing clock ------------------------------------------------------------- */
@@ -68,7 +69,7 @@ bool sim_model_blind(const struct sim *sim)
 	uint64_t obs_ms = model->obs_ms + (gap_ms <= STALL_MS ? gap_ms : SIM_STEP_MS);
 
 	return model->sick || gap_ms > STALL_MS ||
-	       obs_ms - model->listen_obs_ms < timing(sim)->offline_after_ms ||
+	       obs_ms - model->listen_obs_ms < model->listening_ms ||
 	       (model->stalled && obs_ms - model->stall_obs_ms < timing(sim)->suspect_after_ms);
 }
 
@@ -112,7 +113,9 @@ static void adopt(struct sim *sim, uint32_t number)
 	memcpy(&known->boot, row.boot_id + 8, sizeof(known->boot));
 	known->heard_wall_ms = row.heard_wall_ms;
 	known->mark_obs_ms = sim->model.obs_ms;
-	known->lost = row.presence == RW_OFFLINE && sim->model.blackout;
+	known->lost = rw_table_at(&core->table, handle)->lost;
+	if (row.presence == RW_UNKNOWN) /* until listening is over */
+		known->mark_obs_ms += sim->model.listening_ms - timing(sim)->offline_after_ms;
 
 	const struct rw_trouble *trouble =
 		rw_trouble_at(core, rw_table_at(&core->table, handle)->trouble);
@@ -140,6 +143,7 @@ void sim_model_restarted(struct sim *sim)
 
 	model->last_ms = sim->now_ms;
 	model->listen_obs_ms = model->obs_ms;
+	model->listening_ms = rw_core_listening_ms(sim->collector.core);
 	model->stalled = false;
 	model->sick = false;
 	model->extended = false;
@@ -160,8 +164,9 @@ void sim_model_enter(struct sim *sim, uint32_t number, enum rw_presence to)
 	struct sim_known *known = &sim->model.of[number];
 
 	sim->judge.stale = true;
+	/* Unknown for another reason than a restart, it was not heard lately. */
+	known->lost = to == RW_OFFLINE && (known->presence != RW_UNKNOWN || known->lost);
 	known->presence = to;
-	known->lost = to == RW_OFFLINE;
 	known->gasping = false;
 	if (to == RW_OFFLINE)
 		known->mark_obs_ms = sim->model.obs_ms;

@@ -249,7 +249,7 @@ static void maintain(struct sim *sim, uint32_t host)
 		rw_core_host_maintenance(act_on(sim), sim->hosts[host].id, ms, sim_now(sim));
 
 	if (is_done(sim, &result))
-		sim->model.of[host].maintenance_wall_ms = sim_now(sim).wall_ms + ms;
+		sim->model.of[host].maintenance_wall_ms = ms > 0 ? sim_now(sim).wall_ms + ms : 0;
 }
 
 /* Who stays away is looked for, and retired. */

@@ -13,8 +13,7 @@ struct group {
 static void add(struct group *group, const struct sim_known *known)
 {
 	group->online += known->presence == RW_ONLINE;
-	group->silent +=
-		known->presence == RW_SUSPECT || known->presence == RW_UNKNOWN || known->lost;
+	group->silent += known->presence == RW_SUSPECT || known->lost;
 }
 
 static bool is_silent(const struct group *group)

@@ -119,7 +119,7 @@ struct sim_known {
 	uint32_t handle;        /* plus 1, in this core; 0: not looked up yet */
 };
 struct sim_model {
-	uint64_t last_ms, obs_ms, listen_obs_ms, stall_obs_ms;
+	uint64_t last_ms, obs_ms, listening_ms, listen_obs_ms, stall_obs_ms;
 	bool stalled, sick;
 	bool blackout, extended;
 	uint64_t extended_obs_ms, back_obs_ms;

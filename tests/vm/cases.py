@@ -390,7 +390,7 @@ def print_table(rows, path):
         for row in rows:
             line = "  ".join([cell.ljust(width) for cell, width in zip(row, widths)] + [row[4]]).rstrip()
             file.write(line + "\n")
-            print(f"# {line}")
+            print(f"## {line}")
 
 
 def main():

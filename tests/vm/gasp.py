@@ -97,7 +97,7 @@ class Gasps:
             wait_until(f"{host} to be offline", lambda: self.about(host)["state"] == "offline", OFFLINE_WITHIN_SECONDS)
             offline = time.monotonic() - begun
             self.site.wait_verdict(change, "abort", host, SIGHTED_WITHIN_SECONDS)
-            self.tap.say(f"# {host}: panic to abort: {time.monotonic() - begun:.1f} s (offline: {offline:.1f} s)")
+            self.tap.say(f"## {host}: panic to abort: {time.monotonic() - begun:.1f} s (offline: {offline:.1f} s)")
             row = next(row for row in self.gasps(True) if row["host"] == host)
             equal((row["kind"], row["forged"]), ("panic", False), "kind and forged")
             equal(self.presences(host)[-2:], [("online", "suspect"), ("suspect", "offline")], "presences")

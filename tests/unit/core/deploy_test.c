@@ -93,6 +93,42 @@ static void there_is_an_end_to_deployments(void **state)
 	fx_free(f);
 }
 
+/* What a host said before the deployment came: it is exposed, but nobody has heard it. */
+static void a_version_that_is_known_exposes_without_hearing(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+	struct rw_deployment_row spec = fx_spec("d", 1);
+	struct rw_host_row host;
+
+	spec.exposure = RW_EXPOSURE_REPORTED;
+	rw_copy_text(spec.match, sizeof(spec.match), "marker:driver");
+	fx_enrol(f, 0, 3, "r0");
+	fx_listen(f);
+	f->hosts[2].beats = false;
+	fx_run(f, 2 * f->policy.timing.offline_after_ms);
+	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, 0);
+	rw_core_version_known(f->core, fx_handle(f, 0), "marker:driver", "other", f->now);
+	rw_core_version_known(f->core, fx_handle(f, 0), "kernel", spec.version, f->now);
+	assert_int_equal(fx_verdict(f, "d", "r0")->exposed, 0);
+	for (uint32_t i = 1; i < 3; i++)
+		rw_core_version_known(f->core, fx_handle(f, i), "marker:driver", spec.version,
+				      f->now);
+	assert_int_equal(fx_verdict(f, "d", "r0")->exposed, 2);
+	assert_int_equal(fx_verdict(f, "d", "r0")->at_risk, 0);
+	assert_true(rw_core_host_at(f->core, fx_handle(f, 2), &host));
+	assert_int_equal(host.presence, RW_OFFLINE);
+	assert_false(host.unregistered);
+	fx_check(f);
+
+	fx_run(f, 5000); /* a heartbeat */
+	assert_int_equal(fx_verdict(f, "d", "r0")->at_risk, 1);
+	assert_int_equal(fx_verdict(f, "d", "r0")->failed, 0);
+	fx_check(f);
+	rw_core_version_known(f->core, RW_NO_HOST, "marker:driver", spec.version, f->now);
+	fx_free(f);
+}
+
 static void expect_refusal(struct rw_act_result result, int status, int reason)
 {
 	assert_int_equal(result.status, status);
@@ -493,6 +529,7 @@ int main(void)
 		cmocka_unit_test(creating_the_same_again_changes_nothing),
 		cmocka_unit_test(a_deployment_that_cannot_be_is_refused_with_a_sentence),
 		cmocka_unit_test(there_is_an_end_to_deployments),
+		cmocka_unit_test(a_version_that_is_known_exposes_without_hearing),
 		cmocka_unit_test(a_start_exposes_who_is_enrolled_then_and_nobody_later),
 		cmocka_unit_test(a_start_that_may_not_be_says_why),
 		cmocka_unit_test(steps_are_walked_one_by_one_with_a_closed_breaker),

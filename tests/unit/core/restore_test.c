@@ -687,9 +687,59 @@ static void a_host_is_exposed_in_one_ring_of_a_deployment(void **state)
 	fx_free(f);
 }
 
+static void lives_too_short_to_know_are_added_up(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+
+	fx_enrol(f, 0, 2, "r0");
+	fx_listen(f);
+	f->hosts[1].beats = false;
+	fx_restart(f);
+	fx_run(f, 20000);
+	fx_sleep(f, 1000);
+	fx_restart(f);
+	fx_run(f, 12000 - RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_UNKNOWN);
+	assert_string_equal(rw_core_blind_reason(f->core, f->now), "listening");
+	fx_run(f, RW_CORE_TICK_MS);
+	assert_int_equal(fx_presence(f, 1), RW_OFFLINE);
+	assert_int_equal(fx_presence(f, 0), RW_ONLINE);
+	assert_null(rw_core_blind_reason(f->core, f->now));
+	/* It is known now: the next life begins anew. */
+	fx_restart(f);
+	fx_run(f, 30000 - RW_CORE_TICK_MS);
+	assert_string_equal(rw_core_blind_reason(f->core, f->now), "listening");
+	fx_free(f);
+}
+
+static void a_life_of_long_ago_or_of_seconds_adds_nothing(void **state)
+{
+	static const uint64_t lasted_ms[] = {20000, 11000}, apart_ms[] = {301000, 1000};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct fixture *f = fx_new(fx_policy(1));
+
+		fx_enrol(f, 0, 1, "r0");
+		fx_listen(f);
+		fx_restart(f);
+		fx_run(f, lasted_ms[i]);
+		fx_sleep(f, apart_ms[i]);
+		fx_restart(f);
+		fx_run(f, 30000 - RW_CORE_TICK_MS);
+		assert_string_equal(rw_core_blind_reason(f->core, f->now), "listening");
+		fx_run(f, RW_CORE_TICK_MS);
+		assert_null(rw_core_blind_reason(f->core, f->now));
+		fx_free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lives_too_short_to_know_are_added_up),
+		cmocka_unit_test(a_life_of_long_ago_or_of_seconds_adds_nothing),
 		cmocka_unit_test(whatever_happened_a_restart_is_the_same_core),
 		cmocka_unit_test(offline_planned_and_crashed_survive_a_restart),
 		cmocka_unit_test(an_overdue_goodbye_gets_one_listening_after_a_restart),

@@ -2,6 +2,8 @@
 /* What the two questions are answered, and that no answer rests on less than it says. */
 #include "tests/unit/core/fixture.h"
 
+#include "collector/core/statistics.h"
+
 static void expect(struct fixture *f, const char *ring, enum rw_question question, const char *text)
 {
 	const char *said = fx_say(fx_ask(f, "d", ring, question));
@@ -360,6 +362,268 @@ static void the_limit_that_is_shown_is_that_of_failed_or_the_first_judged(void *
 	fx_free(f);
 }
 
+/* ---- honest figures ---------------------------------------------------------------- */
+
+static void near(double value, double wanted, double slack)
+{
+	if (value < wanted - slack || value > wanted + slack)
+		fail_msg("wanted %g, got %g", wanted, value);
+}
+
+/* Every rule of r0 opens above 10 %, so that a few dozen hosts certify it. */
+static struct rw_policy a_tenth(uint32_t rings)
+{
+	struct rw_policy policy = fx_policy(rings);
+
+	for (int rule = RW_RULE_OFFLINE; rule <= RW_RULE_MODULE_FAILED; rule++)
+		policy.rings[0].limits[rule].ppm = 100000;
+	return policy;
+}
+
+static void a_limit_is_certified_by_hosts_observed_for_the_whole_bake(void **state)
+{
+	/* 0 of 29 has the upper bound 9.8 %, 0 of 28 has 10.1 %. */
+	static const struct {
+		uint32_t hosts;
+		bool certified;
+	} rows[] = {{28, false}, {29, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture *f = fx_started(a_tenth(1), rows[i].hosts);
+		const struct rw_verdict *v;
+
+		fx_run(f, FX_BAKE_MS - 10000);
+		v = fx_verdict(f, "d", "r0");
+		assert_int_equal(v->observed_full, 0);
+		near(v->upper95, 1.0, 0.0);
+		assert_false(v->certified);
+		fx_run(f, 15000);
+		v = fx_verdict(f, "d", "r0");
+		assert_int_equal(v->observed_full, rows[i].hosts);
+		near(v->upper95, rw_stat_upper(0, rows[i].hosts, 0.95), 1e-9);
+		assert_int_equal(v->certified, rows[i].certified);
+		assert_string_equal(fx_say(v), "proceed"); /* which does not ask for it */
+		fx_free(f);
+	}
+}
+
+static void a_host_heard_late_was_not_observed_for_the_whole_bake(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(a_tenth(1));
+
+	fx_enrol(f, 0, 29, "r0");
+	fx_listen(f);
+	rw_core_goodbye(f->core, fx_handle(f, 0), RW_BYE_POWER_OFF, 0, f->now);
+	f->hosts[0].beats = false;
+	fx_create(f, "d", 1);
+	fx_start(f, "d", "r0", 1);
+	fx_run(f, FX_BAKE_MS / 2);
+	assert_int_equal(fx_verdict(f, "d", "r0")->unheard, 1);
+	fx_hello(f, 0, "r0");
+	fx_run(f, FX_BAKE_MS / 2 + 5000);
+	const struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_string_equal(fx_say(v), "proceed");
+	assert_int_equal(v->at_risk, 29);
+	assert_int_equal(v->observed_full, 28);
+	assert_false(v->certified);
+	fx_free(f);
+}
+
+static void a_reset_has_the_whole_bake_observed_anew(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(a_tenth(1), 29);
+
+	fx_run(f, FX_BAKE_MS + 5000);
+	assert_true(fx_verdict(f, "d", "r0")->certified);
+	for (uint32_t host = 0; host < 3; host++)
+		fx_oops(f, host);
+	assert_true(fx_verdict(f, "d", "r0")->breaker_open);
+	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, 0);
+	fx_run(f, FX_BAKE_MS / 2);
+	assert_int_equal(fx_verdict(f, "d", "r0")->observed_full, 0);
+	assert_false(fx_verdict(f, "d", "r0")->certified);
+	fx_run(f, FX_BAKE_MS / 2 + 5000);
+	assert_int_equal(fx_verdict(f, "d", "r0")->observed_full, 29);
+	assert_true(fx_verdict(f, "d", "r0")->certified);
+	fx_free(f);
+}
+
+static void both_bounds_are_those_of_what_failed(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(a_tenth(1), 30);
+
+	near(fx_verdict(f, "d", "r0")->lower95, 0.0, 0.0);
+	fx_oops(f, 0);
+	near(fx_verdict(f, "d", "r0")->lower95, rw_stat_lower(1, 30, 0.95), 1e-9);
+	fx_run(f, FX_BAKE_MS + 5000);
+	const struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	near(v->lower95, rw_stat_lower(1, 30, 0.95), 1e-9);
+	near(v->upper95, rw_stat_upper(1, 30, 0.95), 1e-9);
+	assert_false(v->certified);
+	fx_free(f);
+}
+
+static void control_is_shown_with_its_hours_and_what_befell_it(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(a_tenth(2));
+	const struct rw_verdict *v;
+
+	fx_enrol(f, 0, 30, "r0");
+	fx_enrol(f, 100, 10, "r1");
+	fx_listen(f);
+	fx_create(f, "d", 2);
+	fx_oops(f, 109); /* before the start: it says nothing of this deployment */
+	fx_start(f, "d", "r0", 1);
+	fx_run(f, 60000);
+	v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->control_hosts, 10);
+	assert_int_equal(v->control_failed, 0);
+	assert_int_equal(v->exposed_host_ms, 30 * 60000);
+	assert_int_equal(v->control_host_ms, 10 * 60000);
+	fx_oops(f, 100);
+	fx_oops(f, 0);
+	fx_oops(f, 1);
+	v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->control_failed, 1);
+	near(v->p, rw_stat_more_than_control(2, 30.0, 1, 10.0), 1e-9);
+	fx_free(f);
+
+	f = fx_started(a_tenth(1), 30); /* and none to compare with proves nothing */
+	fx_oops(f, 0);
+	v = fx_verdict(f, "d", "r0");
+	assert_int_equal(v->control_hosts, 0);
+	near(v->p, 1.0, 0.0);
+	fx_free(f);
+}
+
+/* 500 hosts in a ring that bakes for 48 h, of a fleet that was watched for years. */
+static struct fixture *with_history(struct rw_policy policy, uint64_t failures, uint64_t host_years)
+{
+	struct fixture *f = fx_new(policy);
+	struct rw_change life = {.type = RW_CHANGE_LIFE};
+
+	life.life.told_wall_ms = f->now.wall_ms;
+	life.life.natural_failures = failures;
+	life.life.natural_host_ms = host_years * 8766 * RW_HOUR_MS;
+	assert_int_equal(rw_core_restore(f->core, &life, f->now), 0);
+	rw_core_restored(f->core, f->now);
+	fx_enrol(f, 0, 500, "r0");
+	fx_listen(f);
+	fx_create(f, "d", 1);
+	return f;
+}
+
+static bool is_below_noise(const struct rw_verdict *v)
+{
+	for (uint32_t i = 0; i < v->warning_count; i++) {
+		if (v->warnings[i] == RW_WARNING_LIMIT_BELOW_NOISE)
+			return true;
+	}
+	return false;
+}
+
+static void a_limit_that_the_fleets_own_failures_reach_is_a_warning_before_the_start(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	policy.rings[0].bake_ms = 48 * RW_HOUR_MS;
+	struct fixture *f = with_history(policy, 1000, 1000);
+	const struct rw_verdict *v = fx_verdict(f, "d", "r0");
+
+	near(v->expected_natural, 2.738, 0.001);
+	near(v->false_trip, 0.935, 0.001);
+	assert_true(is_below_noise(v));
+	fx_start(f, "d", "r0", 1);
+	fx_run(f, 5000);
+	v = fx_verdict(f, "d", "r0");
+	near(v->false_trip, 0.935, 0.001);
+	assert_true(is_below_noise(v));
+	assert_string_equal(fx_say(v), "hold: bake_incomplete"); /* and no more than that */
+	fx_free(f);
+
+	/* One that takes evidence does not open by itself. */
+	policy.rings[0].open_on_evidence = true;
+	f = with_history(policy, 1000, 1000);
+	assert_false(is_below_noise(fx_verdict(f, "d", "r0")));
+	fx_free(f);
+}
+
+static void noise_is_what_opens_more_often_than_one_time_in_ten(void **state)
+{
+	/* The expectation at 10 % is 0.10536: 385 failures in 10,000 host-years. */
+	static const struct {
+		uint64_t failures;
+		bool warned;
+	} rows[] = {{0, false}, {380, false}, {390, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rw_policy policy = fx_policy(1);
+		policy.rings[0].bake_ms = 48 * RW_HOUR_MS;
+		struct fixture *f = with_history(policy, rows[i].failures, 10000);
+		const struct rw_verdict *v = fx_verdict(f, "d", "r0");
+
+		assert_int_equal(is_below_noise(v), rows[i].warned);
+		fx_free(f);
+	}
+}
+
+static void a_rule_that_asks_for_more_hosts_trips_less_often(void **state)
+{
+	(void)state;
+	struct rw_policy policy = fx_policy(1);
+	policy.rings[0].bake_ms = 48 * RW_HOUR_MS;
+	policy.rings[0].least_hosts = 3;
+	struct fixture *f = with_history(policy, 1000, 1000);
+
+	near(fx_verdict(f, "d", "r0")->false_trip, rw_stat_poisson_at_least(3, 2.7379), 0.001);
+	fx_free(f);
+	policy.rings[0].least_hosts = 1;
+	policy.rings[0].limits[RW_RULE_FAILED].ppm = 10000; /* 5 of 500 are allowed */
+	f = with_history(policy, 1000, 1000);
+	near(fx_verdict(f, "d", "r0")->false_trip, rw_stat_poisson_at_least(6, 2.7379), 0.001);
+	fx_free(f);
+}
+
+static void detection_power_is_the_share_of_dying_hosts_that_a_ring_finds(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(a_tenth(1));
+
+	fx_enrol(f, 0, 59, "r0");
+	fx_listen(f);
+	fx_create(f, "d", 1);
+	near(fx_verdict(f, "d", "r0")->detection_power, 0.0495, 0.0001); /* 1 - 0.05^(1/59) */
+	fx_free(f);
+}
+
+static void the_hosts_that_a_step_may_expose_are_rounded_down_and_one_at_least(void **state)
+{
+	static const struct {
+		uint32_t hosts;
+		uint64_t allowed;
+	} rows[] = {{1, 1}, {9, 1}, {10, 1}, {19, 1}, {20, 2}, {25, 2}, {100, 10}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rw_policy policy = fx_policy(1);
+		policy.rings[0].step_count = 2;
+		policy.rings[0].step_ppm[0] = 100000;
+		policy.rings[0].step_ppm[1] = RW_PPM;
+		struct fixture *f = fx_new(policy);
+
+		fx_enrol(f, 0, rows[i].hosts, "r0");
+		fx_create(f, "d", 1);
+		assert_int_equal(fx_verdict(f, "d", "r0")->max_exposed_hosts, rows[i].allowed);
+		fx_free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +642,18 @@ int main(void)
 		cmocka_unit_test(an_exposed_host_that_cannot_see_a_crash_is_a_warning_and_no_more),
 		cmocka_unit_test(every_state_has_a_word),
 		cmocka_unit_test(the_limit_that_is_shown_is_that_of_failed_or_the_first_judged),
+		cmocka_unit_test(a_limit_is_certified_by_hosts_observed_for_the_whole_bake),
+		cmocka_unit_test(a_host_heard_late_was_not_observed_for_the_whole_bake),
+		cmocka_unit_test(a_reset_has_the_whole_bake_observed_anew),
+		cmocka_unit_test(both_bounds_are_those_of_what_failed),
+		cmocka_unit_test(control_is_shown_with_its_hours_and_what_befell_it),
+		cmocka_unit_test(
+			a_limit_that_the_fleets_own_failures_reach_is_a_warning_before_the_start),
+		cmocka_unit_test(noise_is_what_opens_more_often_than_one_time_in_ten),
+		cmocka_unit_test(a_rule_that_asks_for_more_hosts_trips_less_often),
+		cmocka_unit_test(detection_power_is_the_share_of_dying_hosts_that_a_ring_finds),
+		cmocka_unit_test(
+			the_hosts_that_a_step_may_expose_are_rounded_down_and_one_at_least),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,9 @@ static void figures_read_well(void **state)
 	assert_string_equal(rw_view_share(0.001).text, "0.1%");
 	assert_string_equal(rw_view_share(0.0010030090).text, "0.1003%");
 	assert_string_equal(rw_view_share(0).text, "0%");
+	assert_string_equal(rw_view_share(2.0 / 3).text, "66.67%");
+	assert_string_equal(rw_view_share(0.9995).text, "99.95%");
+	assert_string_equal(rw_view_share(1e-9).text, "<0.0001%");
 	assert_string_equal(rw_view_share(1).text, "100%");
 	assert_string_equal(rw_view_share(0.9).text, "90%");
 	assert_string_equal(rw_view_share(1e300).text + strlen(rw_view_share(1e300).text) - 1, "%");

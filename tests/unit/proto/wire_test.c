@@ -232,7 +232,7 @@ static void refuses_unknown_field(void **state)
 	raw_number(&frame, 0, 1);
 	expect(RW_FROM_SENSOR, RW_WIRE_UNKNOWN_FIELD, "frame");
 	frame.used = 0;
-	raw_number(&frame, 12, 1);
+	raw_number(&frame, 99, 1);
 	expect(RW_FROM_SENSOR, RW_WIRE_UNKNOWN_FIELD, "frame");
 }
 
@@ -330,7 +330,7 @@ static void each_body(body_fn *fn)
 {
 	const ProtobufCMessageDescriptor *root = &ringwatch__v1__frame__descriptor;
 
-	assert_int_equal(root->n_fields, 11);
+	assert_int_equal(root->n_fields, 13);
 	for (unsigned i = 0; i < root->n_fields; i++)
 		fn(&root->fields[i]);
 }
@@ -364,6 +364,45 @@ static void refuses_wrong_direction(void **state)
 {
 	(void)state;
 	each_body(refuse_from_other_side);
+}
+
+static void expect_subject(const char *subject, enum rw_wire_error wanted)
+{
+	static struct raw version, versions;
+
+	version.used = versions.used = frame.used = 0;
+	raw_bytes(&version, 1, subject, strlen(subject));
+	raw_bytes(&version, 2, "", 0);
+	raw_bytes(&versions, 1, version.bytes, version.used);
+	raw_bytes(&frame, 12, versions.bytes, versions.used);
+	if (wanted == RW_WIRE_OK)
+		assert_int_equal(validate_from(RW_FROM_SENSOR), RW_WIRE_OK);
+	else
+		expect(RW_FROM_SENSOR, wanted, "versions.versions[0].subject");
+}
+
+static void takes_only_subjects_that_a_deployment_can_match(void **state)
+{
+	static const char name[] =
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk";
+	char text[RW_VERSION_SUBJECT_MAX + 1];
+
+	(void)state;
+	expect_subject("kernel", RW_WIRE_OK);
+	expect_subject("marker:driver-2.x", RW_WIRE_OK);
+	expect_subject("module:nf_Tables", RW_WIRE_OK);
+	snprintf(text, sizeof(text), "marker:%s", name); /* 63 */
+	expect_subject(text, RW_WIRE_OK);
+	snprintf(text, sizeof(text), "marker:%sl", name);
+	expect_subject(text, RW_WIRE_BAD_VALUE);
+	memset(text, 'k', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	expect_subject(text, RW_WIRE_BAD_VALUE);
+	expect_subject("kernel ", RW_WIRE_BAD_VALUE);
+	expect_subject("marker:", RW_WIRE_BAD_VALUE);
+	expect_subject("marker:.hidden", RW_WIRE_BAD_VALUE);
+	expect_subject("module:nf-tables", RW_WIRE_BAD_VALUE);
+	expect_subject("modules:x", RW_WIRE_BAD_VALUE);
 }
 
 /* Each prefix of a frame is an error: nothing is ever taken for granted. */
@@ -1076,6 +1115,7 @@ int main(void)
 		cmocka_unit_test(the_length_of_a_log_belongs_to_a_log),
 		cmocka_unit_test(a_spool_that_is_not_on_disk_has_a_reason_and_no_other_has),
 		cmocka_unit_test(refuses_wrong_direction),
+		cmocka_unit_test(takes_only_subjects_that_a_deployment_can_match),
 		cmocka_unit_test(details_hold_no_foreign_bytes),
 		cmocka_unit_test(takes_signed_numbers_of_32_bits_only),
 		cmocka_unit_test(refuses_fixed_numbers_cut_short),

@@ -129,10 +129,22 @@ static void test_refusals(void **state)
 	expect("max_bytes: 1MiB", "max_bytes: 1KiB", "13: spool.max_bytes: ");
 	expect("max_bytes: 1MiB", "max_bytes: 1048576", "13: spool.max_bytes: ");
 	expect("max_age: none", "max_age: 1s", "14: spool.max_age: ");
-	expect("markers_dir: none", "markers_dir: /run/x", "15: markers_dir: ");
+	expect("markers_dir: none", "markers_dir: [/run/x]", "15: markers_dir: ");
 	expect("netconsole: none", "netconsole: eth0", "16: netconsole: ");
 	expect("netconsole: none", "netconsole: none\nextra: 1", "17: extra: ");
 	expect("state_dir: /var/lib/x", "state_dir: none", "11: state_dir: ");
+}
+
+static void test_markers_may_have_a_folder(void **state)
+{
+	struct rw_sensor_config c;
+
+	(void)state;
+	assert_int_equal(load("markers_dir: none", "markers_dir: none", &c), 0);
+	assert_false(c.markers_dir_given);
+	assert_int_equal(load("markers_dir: none", "markers_dir: /run/x", &c), 0);
+	assert_true(c.markers_dir_given);
+	assert_string_equal(c.markers_dir, "/run/x");
 }
 
 static void test_missing_key_is_named(void **state)
@@ -154,6 +166,7 @@ int main(void)
 		TEST(test_good),
 		cmocka_unit_test(test_shipped_file_is_good),
 		TEST(test_refusals),
+		TEST(test_markers_may_have_a_folder),
 		TEST(test_missing_key_is_named),
 	};
 

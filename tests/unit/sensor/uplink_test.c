@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -40,6 +41,7 @@ enum manner {
 	NONSENSE,     /* a frame that no collector sends */
 	REFUSE_ONCE,  /* answers the first batch with Throttle: it takes none now */
 	CHALLENGE,    /* sends a gasp challenge, and serves */
+	WATCH,        /* asks for a module, and serves */
 };
 
 struct server {
@@ -64,6 +66,9 @@ struct server {
 	uint32_t safe_start;
 	uint32_t logs;
 	uint32_t facts;
+	uint32_t reports;              /* of versions */
+	uint32_t version_count;        /* in the last of them, */
+	struct rw_version versions[4]; /* its first ones */
 	char spool_reason[161];
 	char netconsole[161];
 	char boot_id[RW_BOOT_ID_LENGTH + 1];
@@ -85,6 +90,7 @@ static struct server servers[2];
 static struct rw_keeper *keeper;
 static uint32_t gasps;
 static struct rw_uplink *uplink;
+static struct rw_versions *versions; /* NULL: the uplink has none to tell */
 static struct rw_sensor_config config;
 
 /* ---- the collector ----------------------------------------------------------------- */
@@ -175,6 +181,31 @@ static void challenge(struct session *s)
 	reply(s, &frame);
 }
 
+static void watch(struct session *s)
+{
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	Ringwatch__V1__Watch m = RINGWATCH__V1__WATCH__INIT;
+	char *modules[] = {(char *)"no_such_module"};
+
+	m.n_modules = 1;
+	m.modules = modules;
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_WATCH;
+	frame.watch = &m;
+	reply(s, &frame);
+}
+
+static void take_versions(struct server *v, const Ringwatch__V1__Versions *m)
+{
+	v->reports++;
+	v->version_count = (uint32_t)m->n_versions;
+	for (size_t i = 0; i < m->n_versions && i < 4; i++) {
+		snprintf(v->versions[i].subject, sizeof(v->versions[i].subject), "%s",
+			 m->versions[i]->subject);
+		snprintf(v->versions[i].value, sizeof(v->versions[i].value), "%s",
+			 m->versions[i]->value);
+	}
+}
+
 static void take_events(struct server *v, const Ringwatch__V1__EventBatch *m)
 {
 	v->events += m->n_events;
@@ -210,6 +241,8 @@ static void take_hello(struct session *s, const Ringwatch__V1__Hello *m)
 			probe(s);
 		if (s->manner == CHALLENGE)
 			challenge(s);
+		if (s->manner == WATCH)
+			watch(s);
 	}
 }
 
@@ -244,6 +277,9 @@ static int take_frame(void *context, const uint8_t *message, size_t length)
 		break;
 	case RINGWATCH__V1__FRAME__BODY_PROBE_REPLY:
 		v->probe_replies += frame->probe_reply->nonce == 4711;
+		break;
+	case RINGWATCH__V1__FRAME__BODY_VERSIONS:
+		take_versions(v, frame->versions);
 		break;
 	case RINGWATCH__V1__FRAME__BODY_GOODBYE:
 		v->goodbye_kind = frame->goodbye->kind;
@@ -379,6 +415,7 @@ static void start_uplink(void)
 	struct rw_uplink_config c = {
 		.sensor = &config,
 		.keeper = keeper,
+		.versions = versions,
 		.trust_domain = "test.example",
 		.boot_id = "11111111-2222-4333-8444-555555555555",
 		.boot_order = 9,
@@ -483,6 +520,14 @@ static void run_until_count(struct server *v, const uint32_t *seen, uint32_t wan
 	}
 }
 
+static uint32_t seen(struct server *v, const uint32_t *field)
+{
+	pthread_mutex_lock(&v->lock);
+	uint32_t value = *field;
+	pthread_mutex_unlock(&v->lock);
+	return value;
+}
+
 static void run_until_drained(void)
 {
 	uint64_t deadline_ms = rw_clock_boot_ms() + WAIT_MS;
@@ -548,13 +593,15 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = {"spool",         "lock",     "collector.crt",
-					    "collector.key", "host.crt", "host.key",
-					    "ca.crt"};
+	static const char *const names[] = {"spool",         "lock",          "collector.crt",
+					    "collector.key", "host.crt",      "host.key",
+					    "ca.crt",        "markers/driver"};
 	char path[128];
 
 	(void)state;
 	rw_uplink_free(uplink);
+	rw_versions_free(versions);
+	versions = NULL;
 	stop_server(&servers[0]);
 	stop_server(&servers[1]);
 	rw_keeper_close(keeper);
@@ -564,6 +611,8 @@ static int tear_down(void **state)
 		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
 		unlink(path);
 	}
+	snprintf(path, sizeof(path), "%s/markers", folder);
+	(void)rmdir(path); /* where there is one */
 	return rmdir(folder);
 }
 
@@ -678,6 +727,72 @@ static void test_gasp_challenge_is_handed_on(void **state)
 	run_until_count(v, &gasps, 1);
 	assert_int_equal(v->hellos, 1);
 	assert_true(rw_uplink_is_ready(uplink));
+}
+
+static void open_versions(const char *marker)
+{
+	char path[128];
+	const struct rw_versions_config c = {
+		.root = folder, .markers_dir = "/markers", .release = "6.1.0", .owner = geteuid()};
+
+	snprintf(path, sizeof(path), "%s/markers", folder);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/markers/driver", folder);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(marker, file);
+	fclose(file);
+	assert_int_equal(chmod(path, 0644), 0);
+	versions = rw_versions_open(&c, rw_clock_wall_ms());
+	assert_non_null(versions);
+}
+
+/* After Welcome, and again when they change; not because time passes. */
+static void test_versions_are_told_and_told_again_when_they_change(void **state)
+{
+	struct server *v = &servers[0];
+	char path[128];
+
+	(void)state;
+	open_versions("1.0");
+	start_server(v, &ca, &collector_identity, SERVE, SERVE);
+	start_uplink();
+	run_until_count(v, &v->reports, 1);
+	assert_int_equal(seen(v, &v->version_count), 2);
+	assert_string_equal(v->versions[0].subject, "kernel");
+	assert_string_equal(v->versions[0].value, "6.1.0");
+	assert_string_equal(v->versions[1].subject, "marker:driver");
+	assert_string_equal(v->versions[1].value, "1.0");
+	run_until_count(v, &v->heartbeats, seen(v, &v->heartbeats) + 2);
+	assert_int_equal(seen(v, &v->reports), 1);
+
+	snprintf(path, sizeof(path), "%s/markers/driver", folder);
+	assert_int_equal(unlink(path), 0);
+	assert_true(rw_versions_look(versions, rw_clock_wall_ms()));
+	run_until_count(v, &v->reports, 2);
+	assert_int_equal(seen(v, &v->version_count), 1);
+}
+
+/* A new session is told all, and begins without the modules of the last. */
+static void test_modules_are_told_when_a_collector_watches_them(void **state)
+{
+	struct server *v = &servers[0];
+
+	(void)state;
+	open_versions("1.0");
+	start_server(v, &ca, &collector_identity, WATCH, SERVE);
+	start_uplink();
+	while (seen(v, &v->version_count) != 3)
+		run_until_count(v, &v->reports, seen(v, &v->reports) + 1);
+	assert_string_equal(v->versions[2].subject, "module:no_such_module");
+	assert_string_equal(v->versions[2].value, "");
+
+	uint32_t reports = seen(v, &v->reports);
+	SSL_CTX *tls = make_context(RW_TLS_SENSOR, &ca, &host_identity, "host");
+	rw_uplink_set_tls(uplink, tls, "test.example"); /* gives the session up */
+	SSL_CTX_free(tls);
+	run_until_count(v, &v->reports, reports + 1);
+	assert_int_equal(seen(v, &v->version_count), 2);
 }
 
 /* The disk fills up: the next Hello comes at once and says so, and what cannot be
@@ -797,6 +912,8 @@ int main(void)
 		TEST(test_spool_put_back_is_renewed),
 		TEST(test_logs_fit_into_frames),
 		TEST(test_gasp_challenge_is_handed_on),
+		TEST(test_versions_are_told_and_told_again_when_they_change),
+		TEST(test_modules_are_told_when_a_collector_watches_them),
 		TEST(test_full_disk_is_said_in_hello),
 		TEST(test_foreign_ca_gets_nothing),
 		TEST(test_nonsense_ends_the_session),

@@ -102,6 +102,27 @@ static void test_repeating_changes_nothing(void **state)
 		    "rings=canary,wide\n");
 }
 
+/* Hosts and sensors hear of what comes and ends, and only once. */
+static void test_what_changes_the_deployments_is_passed_on(void **state)
+{
+	struct ax *f = *state;
+
+	create(f);
+	assert_int_equal(f->hub.changes, 1);
+	assert_string_equal(f->hub.created, "d");
+	post(f, "/v1/deployments", AX_CREATE("d"), 200, NULL);
+	post(f, START, STEP, 200, NULL);
+	assert_int_equal(f->hub.changes, 1);
+	post(f, "/v1/deployments/d/finish", "{}", 200, NULL);
+	assert_int_equal(f->hub.changes, 2);
+	assert_string_equal(f->hub.created, "");
+	post(f, "/v1/deployments/d/finish", "{}", 200, NULL);
+	assert_int_equal(f->hub.changes, 2);
+	post(f, "/v1/deployments", AX_CREATE("e"), 201, NULL);
+	post(f, "/v1/deployments/e/withdraw", "{\"reason\":\"x\"}", 200, NULL);
+	assert_int_equal(f->hub.changes, 4);
+}
+
 static void test_other_content_is_a_conflict(void **state)
 {
 	struct ax *f = *state;
@@ -376,6 +397,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, ax_setup, ax_teardown)
 		CASE(test_each_act_is_answered_with_the_deployment_and_audited),
 		CASE(test_repeating_changes_nothing),
+		CASE(test_what_changes_the_deployments_is_passed_on),
 		CASE(test_other_content_is_a_conflict),
 		CASE(test_what_may_not_start_says_why),
 		CASE(test_what_is_not_there_is_named),

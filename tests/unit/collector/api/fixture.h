@@ -51,6 +51,8 @@ struct rw_hub {
 	struct rw_host_facts facts;
 	struct rw_ring_coverage coverage;
 	struct rw_gasps *gasps;
+	unsigned changes;                 /* of deployments that were told */
+	char created[RW_CORE_NAME_BYTES]; /* by the last of them; "" */
 };
 
 struct ax {
@@ -99,6 +101,12 @@ int rw_hub_wait_committed(struct rw_hub *hub, uint64_t sequence)
 uint64_t rw_hub_audit(struct rw_hub *hub, const struct rw_audit_row *row)
 {
 	return rw_store_push_audit(hub->store, row);
+}
+
+void rw_hub_deployments_changed(struct rw_hub *hub, const char *created)
+{
+	hub->changes++;
+	snprintf(hub->created, sizeof(hub->created), "%s", created == NULL ? "" : created);
 }
 
 void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_facts *out)

@@ -118,7 +118,9 @@ static void test_a_host_with_its_facts_and_transitions(void **state)
 		.kernel_release = "6.1.0-23-amd64",
 		.pending_events = UINT64_MAX,
 		.coverage_count = 1,
-		.coverage = {{RINGWATCH__V1__KIND__KIND_OOPS, "fentry/oops_enter", "no fexit"}}};
+		.coverage = {{RINGWATCH__V1__KIND__KIND_OOPS, "fentry/oops_enter", "no fexit"}},
+		.version_count = 1,
+		.versions = {{"marker:driver", "2.0"}}};
 	pthread_mutex_unlock(&f->hub.lock);
 	struct ax_reply reply = ax_get(f, "/v1/hosts/h1");
 	assert_int_equal(json_unpack(reply.json, "{s:b,s:b,s:s,s:[{s:s,s:s,s:s!}!]}", "known",
@@ -141,12 +143,18 @@ static void test_a_host_with_its_facts_and_transitions(void **state)
 	assert_string_equal(why, "no space left on device");
 	assert_true(safe_start);
 	assert_string_equal(netconsole, "none");
+	const char *subject, *value;
+	assert_int_equal(json_unpack(reply.json, "{s:[{s:s,s:s!}!]}", "versions", "subject",
+				     &subject, "value", &value),
+			 0);
+	assert_string_equal(subject, "marker:driver");
+	assert_string_equal(value, "2.0");
 	const json_t *transitions = json_object_get(reply.json, "transitions");
 	assert_true(json_array_size(transitions) >= 1);
 	to = text_at(json_array_get(transitions, 0), "to");
 	assert_string_equal(to, "online");
-	/* The list's fields and ten more. */
-	assert_int_equal(json_object_size(reply.json), 13 + 10);
+	/* The list's fields and eleven more. */
+	assert_int_equal(json_object_size(reply.json), 13 + 11);
 	ax_release(&reply);
 	reply = ax_get(f, "/v1/hosts?limit=1");
 	const json_t *row = json_array_get(json_object_get(reply.json, "hosts"), 0);

@@ -71,6 +71,37 @@ static void each_fate_has_a_name_that_reads_back(void **state)
 	}
 }
 
+static void reads_versions(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		parse((const char *[]){NEEDED, "--report", "kernel=6.1.0 ab", "--report",
+				       "marker:driver=1=2", "--update", "marker:driver=", NULL}),
+		0);
+	assert_int_equal(options.reports.count, 2);
+	assert_string_equal(rw_fleet_versions_find(&options.reports, "kernel")->value, "6.1.0 ab");
+	assert_string_equal(rw_fleet_versions_find(&options.reports, "marker:driver")->value,
+			    "1=2");
+	assert_null(rw_fleet_versions_find(&options.updates, "kernel"));
+	assert_string_equal(rw_fleet_versions_find(&options.updates, "marker:driver")->value, "");
+}
+
+static void refuses_bad_versions(void **state)
+{
+	static const char *const bad[] = {"kernel", "=1", "kernels=1", "marker:A=1", "kernel=\xff"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(parse((const char *[]){NEEDED, "--report", bad[i], NULL}),
+				 -EINVAL);
+		assert_non_null(strstr(error, "--report"));
+	}
+	assert_int_equal(parse((const char *[]){NEEDED, "--update", "kernel=1", "--update",
+						"kernel=2", NULL}),
+			 -EINVAL);
+	assert_non_null(strstr(error, "twice"));
+}
+
 static void refuses_bad_fates(void **state)
 {
 	(void)state;
@@ -130,6 +161,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(has_defaults),
 		cmocka_unit_test(reads_fates),
+		cmocka_unit_test(reads_versions),
+		cmocka_unit_test(refuses_bad_versions),
 		cmocka_unit_test(each_fate_has_a_name_that_reads_back),
 		cmocka_unit_test(refuses_bad_fates),
 		cmocka_unit_test(names_what_is_missing_or_wrong),

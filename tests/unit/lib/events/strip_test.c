@@ -215,6 +215,30 @@ static void test_what_is_the_kernels_stays(void **state)
 	       "Nov 23 05:12:01 nobody said this");
 }
 
+static void expect_undone(const char *text, size_t length, const char *wanted, size_t left)
+{
+	assert_true(length <= sizeof(kept));
+	memcpy(kept, text, length);
+	assert_int_equal(rw_log_undo_escapes(kept, length), left);
+	assert_memory_equal(kept, wanted, left);
+}
+
+#define UNDONE(text, wanted) expect_undone(text, sizeof(text) - 1, wanted, sizeof(wanted) - 1)
+
+static void test_escapes_are_undone_once_and_whole(void **state)
+{
+	(void)state;
+	UNDONE("", "");
+	UNDONE("plain", "plain");
+	UNDONE("a\\x0ab\\xc3\\xa9", "a\nb\xc3\xa9");
+	UNDONE("\\x00\\xff", "\0\xff");
+	UNDONE("\\x5cx41", "\\x41"); /* an escaped backslash begins no escape */
+	UNDONE("\\\\x41", "\\A");
+	UNDONE("\\xC3\\xg0\\x0g\\X41\\n", "\\xC3\\xg0\\x0g\\X41\\n");
+	UNDONE("a\\x4", "a\\x4");
+	expect_undone("\\x41", 3, "\\x4", 3); /* nothing behind the end is read */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_heads_of_pstore_parts),
 		cmocka_unit_test(test_what_is_the_kernels_stays),
+		cmocka_unit_test(test_escapes_are_undone_once_and_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
