@@ -276,7 +276,7 @@ static void resync_runs(struct rw_core *core, struct rw_resync *at, struct rw_no
 		at->item++;
 		return;
 	}
-	if (run->step > 0)
+	if (run->step > 0 || run->breaker_open)
 		tell_run_again(core, run, now);
 	at->run++;
 	at->item = 0;
