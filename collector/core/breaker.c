@@ -138,10 +138,14 @@ static bool cohort_proves(const struct rw_run *run, enum rw_rule rule, const str
 	return false;
 }
 
-static bool is_more_than_control(const struct rw_run *run, enum rw_rule rule, uint64_t failed)
+static bool is_more_than_control(const struct rw_core *core, const struct rw_run *run,
+				 enum rw_rule rule, uint64_t failed)
 {
 	/* What modules control failed to load is not counted. */
-	if (rule == RW_RULE_MODULE_FAILED || run->control_host_ms == 0)
+	if (rule == RW_RULE_MODULE_FAILED)
+		return true;
+	/* A control that has no hours yet is none to compare with, and no proof either. */
+	if (run->control_host_ms == 0 && core->control.group.watched == 0)
 		return true;
 	return rw_breaker_chance(run, failed) < RW_ERROR;
 }
@@ -156,7 +160,8 @@ static enum rw_rule proved_rule(const struct rw_core *core, const struct rw_run 
 		const struct rw_limit *limit = &rw_run_policy(core, run)->limits[ruled[i]];
 		uint64_t failed = failed_by(all, ruled[i], hidden);
 
-		if (!limit->judged || failed < 2 || !is_more_than_control(run, ruled[i], failed))
+		if (!limit->judged || failed < 2 ||
+		    !is_more_than_control(core, run, ruled[i], failed))
 			continue;
 		if (grows ? is_proved_while_growing(failed, all->at_risk, limit) ||
 				    cohort_proves(run, ruled[i], limit, hidden)

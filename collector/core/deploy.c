@@ -403,7 +403,15 @@ static bool expose_reported(struct rw_core *core, struct rw_deployment *deployme
 
 		if (!is_to_be_exposed(host, run) || rw_exposure_reserve(run, 1) != 0)
 			continue;
+		uint64_t room = rw_bake_room(core, run);
 		struct rw_exposure *e = expose(core, run, handle, run->step, now);
+
+		/* It was let in: that the ring shrinks later is nobody's fault. */
+		if (run->step > 0 && run->counts.exposed <= room &&
+		    run->counts.exposed > run->target) {
+			run->target = run->counts.exposed;
+			rw_tell_run(core, run, now);
+		}
 		if (is_heard) {
 			rw_exposure_heard(core, e, false, now);
 		} else {

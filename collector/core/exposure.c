@@ -418,10 +418,13 @@ void rw_exposure_hello(struct rw_core *core, struct rw_exposure *exposure,
 		       const struct rw_boot_change *change, struct rw_now now)
 {
 	struct rw_host *host = rw_table_at(&core->table, exposure->host);
-	bool crashed = change->died && !host->excluded &&
+	/* It was retired while it was offline, and is taken back. */
+	bool left_offline = exposure->left_offline;
+	bool died = change->died || (change->unwatched && left_offline);
+	bool crashed = died && !host->excluded &&
 		       rw_exposure_boot_end_counts(exposure, change->old_order) &&
 		       is_crash_kind(core, exposure, RW_CORE_KIND_UNEXPECTED_REBOOT);
-	bool same_boot_back = change->was_offline && !change->is_new;
+	bool same_boot_back = (change->was_offline || left_offline) && !change->is_new;
 
 	rw_exposure_uncount(exposure, host);
 	bool changed = refine_base(exposure, change->boot, now);

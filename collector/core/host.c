@@ -177,6 +177,7 @@ int rw_core_hello(struct rw_core *core, const char *host_id, const char *ring,
 		.is_new = new_boot,
 		.died = new_boot && boot_died(previous_end, from) &&
 			!rw_history_excuses(core, host, old_order, now),
+		.unwatched = new_boot && previous_end == RW_END_UNKNOWN,
 		.old_order = old_order,
 		.was_offline = from == RW_OFFLINE,
 		.boot = boot,

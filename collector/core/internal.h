@@ -506,6 +506,7 @@ void rw_exposure_went_offline(struct rw_core *core, struct rw_exposure *exposure
 struct rw_boot_change {
 	bool is_new;        /* another boot than the recorded one */
 	bool died;          /* and that one did not end cleanly */
+	bool unwatched;     /* or nobody watched how it ended */
 	uint64_t old_order; /* the recorded one's */
 	bool was_offline;
 	const struct rw_boot *boot;

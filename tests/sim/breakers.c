@@ -17,16 +17,23 @@ struct rw_run *sim_core_run(const struct sim *sim, uint32_t deployment, uint32_t
 	return index < 0 ? NULL : rw_run_find(core->deployments[index], core, sim_ring_name(ring));
 }
 
-/* How many the step allows; after a reset, as many as there were. */
+/* How many the step allows, of those that are enrolled now. */
+static uint64_t allowed_now(const struct sim *sim, uint32_t ring, const struct rw_run *run)
+{
+	if (run->step == 0)
+		return 0;
+
+	uint64_t hosts = sim->judge.enrolled[ring] *
+			 sim->collector.policy.rings[ring].step_ppm[run->step - 1] / RW_PPM;
+
+	return hosts > 0 ? hosts : 1;
+}
+
+/* That; after a reset, and as the ring shrinks, as many as there were. */
 static uint64_t room(const struct sim *sim, uint32_t ring, const struct rw_run *run)
 {
-	uint64_t allowed = 0;
+	uint64_t allowed = allowed_now(sim, ring, run);
 
-	if (run->step > 0)
-		allowed = sim->judge.enrolled[ring] *
-			  sim->collector.policy.rings[ring].step_ppm[run->step - 1] / RW_PPM;
-	if (run->step > 0 && allowed == 0)
-		allowed = 1;
 	return allowed > run->target ? allowed : run->target;
 }
 
@@ -163,6 +170,10 @@ static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, const
 	bool active = sim->judge.state[deployment] == RW_DEPLOYMENT_ACTIVE;
 
 	sim->figures->checks[SIM_OK_BREAKER]++;
+	/* Who was let in while there was room stays in when the ring shrinks. */
+	if (mine->step > 0 && run->target > mine->target && run->target <= counts->exposed &&
+	    run->target <= allowed_now(sim, ring, run))
+		mine->target = run->target;
 	if (run->step != mine->step || run->target != mine->target ||
 	    run->deployment->row.state != sim->judge.state[deployment]) {
 		sim_fail(sim, SIM_OK_BREAKER,

@@ -220,14 +220,14 @@ static bool is_doubtful(const struct sim_exposed *e, uint64_t truth_ms)
 }
 
 void sim_judge_hello(struct sim *sim, const struct sim_message *hello, uint64_t old_order,
-		     bool died)
+		     bool died, bool unwatched)
 {
 	struct sim_exposed *e;
 
 	if (died)
 		sim_evidence_end_of_boot(sim, hello->host, old_order);
 	for (uint32_t d = 0; (e = next_exposed(sim, hello->host, &d)) != NULL;) {
-		bool crashed = died && end_counts(e, old_order);
+		bool crashed = (died || (unwatched && e->left_offline)) && end_counts(e, old_order);
 
 		if (!e->heard && !e->alive && e->placed) {
 			sim_judge_touch(sim, e, sizeof(*e));

@@ -242,7 +242,7 @@ void sim_model_hello(struct sim *sim, const struct sim_message *hello)
 	known->order = hello->boot_order;
 	known->ring = hello->ring;
 	is_heard(sim, hello->host);
-	sim_judge_hello(sim, hello, old_order, died);
+	sim_judge_hello(sim, hello, old_order, died, new_boot && hello->end == RW_END_UNKNOWN);
 }
 
 void sim_model_goodbye(struct sim *sim, const struct sim_message *message)

@@ -211,7 +211,7 @@ void sim_judge_version(struct sim *sim, uint32_t host, uint32_t deployment);
 void sim_judge_retired(struct sim *sim, uint32_t host);
 void sim_judge_heard(struct sim *sim, uint32_t host);
 void sim_judge_hello(struct sim *sim, const struct sim_message *message, uint64_t old_order,
-		     bool died);
+		     bool died, bool unwatched);
 void sim_judge_event(struct sim *sim, const struct sim_message *message);
 void sim_judge_went_offline(struct sim *sim, uint32_t host);
 bool sim_judge_is_exposed(const struct sim *sim, uint32_t host);

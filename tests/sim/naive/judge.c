@@ -140,8 +140,9 @@ static uint64_t allowed(const struct naive *m, uint32_t ring, uint32_t step)
 }
 
 /* As a ring grows its step may expose more; as it shrinks, no less. */
-static uint64_t room(const struct naive *m, const struct nv_run *run, uint32_t ring)
+uint64_t nv_room(const struct naive *m, uint32_t deployment, uint32_t ring)
 {
+	const struct nv_run *run = &m->deployments[deployment].runs[ring];
 	uint64_t now_allowed = allowed(m, ring, run->step);
 
 	return run->step > 0 && now_allowed > run->target ? now_allowed : run->target;
@@ -170,7 +171,7 @@ static enum rw_rule crossed(const struct naive *m, uint32_t d, uint32_t ring, bo
 		    is_above(policy_of(m, ring), rules[i], k_of(&f, rules[i], hidden), f.n))
 			return rules[i];
 	}
-	if (deployment->row.exposure == RW_EXPOSURE_REPORTED && f.exposed > room(m, run, ring))
+	if (deployment->row.exposure == RW_EXPOSURE_REPORTED && f.exposed > nv_room(m, d, ring))
 		return RW_RULE_EXPOSURE;
 	return RW_RULE_NONE;
 }
@@ -208,7 +209,8 @@ static bool proves(const struct naive *m, uint32_t d, uint32_t ring, enum rw_rul
 
 	if (run->step == 0 || !limit->judged || k < 2)
 		return false;
-	if (rule != RW_RULE_MODULE_FAILED && run->control_host_ms > 0 && chance(m, run, k) >= ERROR)
+	if (rule != RW_RULE_MODULE_FAILED &&
+	    (run->control_host_ms > 0 || nv_watched_control(m) > 0) && chance(m, run, k) >= ERROR)
 		return false;
 	if (m->deployments[d].row.exposure == RW_EXPOSURE_FIXED)
 		return lower_bound_is_above(k, f.n, limit->ppm);
@@ -763,7 +765,7 @@ void nv_verdict(const struct naive *m, uint32_t d, uint32_t ring, enum rw_questi
 		out->observed_ms = run->observed_ms;
 		out->started_wall_ms = run->started_wall_ms;
 		if (run->step > 0)
-			out->max_exposed_hosts = room(m, run, ring);
+			out->max_exposed_hosts = nv_room(m, (uint32_t)d, ring);
 		fill_figures(m, run, &f, active, out);
 		out->certified = out->upper95 * RW_PPM <= out->limit_ppm;
 		warn(out, f.overlapped > 0, RW_WARNING_OVERLAP);

@@ -450,18 +450,19 @@ static bool refine(struct nv_exposure *e, const struct rw_boot *boot, struct rw_
 }
 
 static void exposure_hello(struct naive *m, struct nv_host *host, uint32_t d,
-			   const struct rw_boot *boot, bool is_new_boot, bool died, bool back,
-			   uint64_t old_order, struct rw_now now)
+			   const struct rw_boot *boot, bool is_new_boot, bool died, bool unwatched,
+			   bool back, uint64_t old_order, struct rw_now now)
 {
 	struct nv_exposure *e = &host->exposures[d];
-	bool crashed = died && !host->excluded && boot_end_counts(e, old_order) &&
+	bool crashed = (died || (unwatched && e->left_offline)) && !host->excluded &&
+		       boot_end_counts(e, old_order) &&
 		       counts_kind(m, e->ring, RW_CORE_KIND_UNEXPECTED_REBOOT);
 
 	if (!refine(e, boot, now) && is_new_boot && boot->order <= e->order) {
 		e->order = boot->order;
 		e->boot_ms = 0;
 	}
-	exposure_heard(m, d, host, back && !is_new_boot);
+	exposure_heard(m, d, host, (back || e->left_offline) && !is_new_boot);
 	if (!crashed)
 		return;
 	exposure_crashed(e);
@@ -505,7 +506,8 @@ int nv_hello(struct naive *m, uint32_t h, uint32_t ring, const struct rw_boot *b
 		control_is_back(m, host);
 	for (uint32_t d = 0; d < m->deployment_count; d++) {
 		if (host->exposures[d].is && nv_is_active(m, d))
-			exposure_hello(m, host, d, boot, new_boot, died, back, old_order, now);
+			exposure_hello(m, host, d, boot, new_boot, died,
+				       new_boot && end == RW_END_UNKNOWN, back, old_order, now);
 	}
 	nv_settle(m, false, now);
 	return 0;
@@ -678,7 +680,7 @@ void nv_version(struct naive *m, uint32_t h, const char *subject, const char *va
 	nv_settle(m, false, now);
 	for (uint32_t d = 0; d < m->deployment_count; d++) {
 		const struct rw_deployment_row *row = &m->deployments[d].row;
-		const struct nv_run *run = &m->deployments[d].runs[host->ring];
+		struct nv_run *run = &m->deployments[d].runs[host->ring];
 
 		if (!is_version(row->version, value) ||
 		    (row->match[0] != '\0' && strcmp(row->match, subject) != 0))
@@ -687,8 +689,12 @@ void nv_version(struct naive *m, uint32_t h, const char *subject, const char *va
 		if (row->exposure != RW_EXPOSURE_REPORTED || !nv_is_active(m, d) || !run->is ||
 		    host->presence == RW_RETIRED || host->exposures[d].is)
 			continue;
+		uint64_t room = nv_room(m, d, host->ring);
 		nv_expose(m, h, d, run->step, now);
 		exposure_heard(m, d, host, false);
+		uint64_t exposed = nv_figures(m, d, host->ring, -1).exposed;
+		if (run->step > 0 && exposed <= room && exposed > run->target)
+			run->target = exposed;
 		nv_settle(m, false, now);
 	}
 	if (value[0] != '\0' && (changed || named))

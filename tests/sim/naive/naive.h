@@ -237,6 +237,7 @@ void nv_expose(struct naive *m, uint32_t host, uint32_t deployment, uint32_t ste
 	       struct rw_now now);
 uint64_t nv_enrolled(const struct naive *m, int ring);
 uint64_t nv_watched_control(const struct naive *m);
+uint64_t nv_room(const struct naive *m, uint32_t deployment, uint32_t ring);
 /* Judges each run whose figures have changed, or all. */
 void nv_settle(struct naive *m, bool all, struct rw_now now);
 /* Not `must`: it may be left out. */

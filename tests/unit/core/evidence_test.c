@@ -149,6 +149,24 @@ static void a_reset_begins_a_new_comparison(void **state)
 	fx_free(f);
 }
 
+static void a_comparison_without_hours_proves_nothing_yet(void **state)
+{
+	(void)state;
+	struct fixture *f = with_control(evidence_only(2), 100, 100);
+
+	/* In the moment of a reset nobody was watched since; three of control fail just then. */
+	fx_oops(f, 50);
+	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, 0);
+	for (uint32_t host = 0; host < 3; host++) {
+		fx_oops(f, 100 + host);
+		fx_oops(f, host);
+	}
+	assert_false(is_open(f));
+	fx_run(f, 60000);
+	assert_false(is_open(f));
+	fx_free(f);
+}
+
 /* ---- signatures ------------------------------------------------------------------------ */
 
 static const char same[] = "oops:acme_write+0x12:acme";
@@ -397,6 +415,28 @@ static void hosts_are_exposed_as_they_report(void **state)
 	fx_free(f);
 }
 
+static void who_was_let_in_stays_in_when_the_ring_shrinks(void **state)
+{
+	(void)state;
+	struct fixture *f = reported(in_steps(), 100);
+
+	fx_start(f, "d", "r0", 1);
+	fx_enrol(f, 100, 10, "r0"); /* room for one more */
+	for (uint32_t host = 0; host < 11; host++)
+		reports(f, host, "marker:acme", "1.2.3");
+	assert_false(is_open(f));
+	assert_int_equal(rw_core_host_retire(f->core, "h109", f->now).status, 0);
+	f->hosts[109].beats = false;
+	fx_run(f, 10000);
+	assert_false(is_open(f));
+	fx_restart(f);
+	fx_listen(f);
+	assert_int_equal(fx_verdict(f, "d", "r0")->max_exposed_hosts, 11);
+	reports(f, 11, "marker:acme", "1.2.3");
+	assert_int_equal(fx_verdict(f, "d", "r0")->rule, RW_RULE_EXPOSURE);
+	fx_free(f);
+}
+
 static void a_ring_that_was_not_started_allows_nobody(void **state)
 {
 	(void)state;
@@ -423,6 +463,7 @@ static void a_growing_number_takes_more_to_prove_than_a_fixed_one(void **state)
 	fx_start(f, "d", "r0", 1);
 	for (uint32_t host = 0; host < 1000; host++)
 		reports(f, host, "marker:acme", "1.2.3");
+	fx_run(f, RW_CORE_TICK_MS);
 	for (uint32_t host = 0; host < 5; host++)
 		fx_oops(f, host);
 	assert_true(fx_verdict(f, "d", "r0")->lower95 > 0.001);
@@ -495,6 +536,8 @@ int main(void)
 		cmocka_unit_test(what_befalls_control_as_often_is_not_the_changes_doing),
 		cmocka_unit_test(controls_silence_counts_until_it_is_back),
 		cmocka_unit_test(a_reset_begins_a_new_comparison),
+		cmocka_unit_test(a_comparison_without_hours_proves_nothing_yet),
+		cmocka_unit_test(who_was_let_in_stays_in_when_the_ring_shrinks),
 		cmocka_unit_test(a_crash_that_two_hosts_share_and_nobody_had_before),
 		cmocka_unit_test(seen_within_the_week_before_it_is_not_new),
 		cmocka_unit_test(seen_by_control_meanwhile_it_is_not_the_changes),

@@ -186,6 +186,45 @@ static void nobody_is_retired_by_age_while_a_deployment_counts_it(void **state)
 	fx_free(f);
 }
 
+/* Offline, retired and taken back: what it says of itself then is still to be heard. */
+static struct fixture *taken_back_offline(void)
+{
+	struct fixture *f = fx_started(roomy(1), 10);
+
+	f->hosts[0].beats = false;
+	fx_run(f, 31000);
+	retire(f, 0);
+	enrol(f, 0);
+	return f;
+}
+
+static void who_is_taken_back_and_heard_in_the_same_boot_has_recovered(void **state)
+{
+	(void)state;
+	struct fixture *f = taken_back_offline();
+
+	fx_hello(f, 0, "r0");
+	expect_counts(f, 10, 0, 10);
+	assert_int_equal(fx_verdict(f, "d", "r0")->recovered, 1);
+	fx_free(f);
+}
+
+static void who_is_taken_back_and_heard_in_a_new_boot_without_a_clean_end_has_crashed(void **state)
+{
+	static const enum rw_boot_end ends[] = {RW_END_UNEXPECTED, RW_END_NONE, RW_END_UNKNOWN};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct fixture *f = taken_back_offline();
+
+		fx_reboots(f, 0);
+		fx_hello_end(f, 0, "r0", ends[i]);
+		expect_counts(f, 10, 1, 10);
+		assert_int_equal(fx_verdict(f, "d", "r0")->crashed, 1);
+		fx_free(f);
+	}
+}
+
 /* ---- exclusion ------------------------------------------------------------------------- */
 
 static void an_excluded_host_counts_in_nothing_until_it_is_enrolled(void **state)
@@ -439,6 +478,9 @@ int main(void)
 		cmocka_unit_test(a_retired_host_is_in_no_share),
 		cmocka_unit_test(who_stays_away_is_retired_by_age_until_its_next_hello),
 		cmocka_unit_test(nobody_is_retired_by_age_while_a_deployment_counts_it),
+		cmocka_unit_test(who_is_taken_back_and_heard_in_the_same_boot_has_recovered),
+		cmocka_unit_test(
+			who_is_taken_back_and_heard_in_a_new_boot_without_a_clean_end_has_crashed),
 		cmocka_unit_test(an_excluded_host_counts_in_nothing_until_it_is_enrolled),
 		cmocka_unit_test(a_crash_told_by_an_excluded_host_is_not_believed_later_either),
 		cmocka_unit_test(silence_in_maintenance_is_planned_until_it_is_over),
