@@ -57,7 +57,7 @@ ROOMS_events := $(wildcard lib/events/*.c)
 ROOMS_sensor := $(filter-out sensor/main.c,$(wildcard sensor/*.c))
 ROOMS_core := $(wildcard collector/core/*.c)
 ROOMS_collector := $(filter-out collector/main.c,$(wildcard collector/*.c collector/ingest/*.c \
-	collector/store/*.c collector/api/*.c))
+	collector/store/*.c collector/api/*.c collector/webhook/*.c))
 ROOMS_ctl := $(filter-out ctl/main.c,$(wildcard ctl/*.c ctl/replay/*.c))
 ROOMS_fleet := $(filter-out ctl/fleet/main.c,$(wildcard ctl/fleet/*.c))
 ROOMS := lib proto events sensor core collector ctl fleet
@@ -77,13 +77,14 @@ LIBS_proto := -lprotobuf-c
 LIBS_events := -lz
 LIBS_sensor := -lbpf -lelf -lz -lseccomp -lcap-ng
 LIBS_core := -lm
-LIBS_collector := -luv -lsqlite3 -lmicrohttpd -ljansson
+LIBS_collector := -luv -lsqlite3 -lmicrohttpd -lgnutls -ljansson -lcurl
 LIBS_ctl := -lcurl -ljansson
 LIBS_fleet := -luv
 
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/gen/%.skel.h)
-GENERATED := $(BUILD)/gen/proto/ringwatch.pb-c.h $(SKELETONS) $(BUILD)/gen/store_schema.h
+GENERATED := $(BUILD)/gen/proto/ringwatch.pb-c.h $(SKELETONS) $(BUILD)/gen/store_schema.h $(BUILD)/gen/store_views.h \
+	$(BUILD)/gen/openapi.h $(BUILD)/gen/dashboard.h
 
 .DEFAULT_GOAL := all
 .PHONY: all
@@ -113,9 +114,24 @@ $(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(Q)bpftool gen skeleton $< name $*_bpf > $@
 
-$(BUILD)/gen/store_schema.h: collector/store/schema.sql
+$(BUILD)/gen/store_%.h: collector/store/%.sql
 	@mkdir -p $(@D)
 	$(Q)sed -e '/^--/d' -e '/^$$/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $< > $@
+
+$(BUILD)/gen/openapi.h: collector/api/openapi.json
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $< > $@
+
+# The dashboard's files as arrays, each with a tag of its content.
+DASHBOARD := $(addprefix collector/api/dashboard/,index.html app.js style.css)
+$(BUILD)/gen/dashboard.h: $(DASHBOARD)
+	@mkdir -p $(@D)
+	$(Q)for file in $(DASHBOARD); do \
+		name=dashboard_$$(basename $$file | tr . _) && \
+		echo "static const char $${name}_tag[] = \"\\\"$$(sha256sum $$file | cut -c1-16)\\\"\";" && \
+		echo "static const unsigned char $${name}[] = {" && \
+		od -An -v -tx1 $$file | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g' && echo '};' || exit 1; \
+	done > $@
 
 # ---- objects, archives, programs, unit tests, by variant -------------------
 
@@ -186,9 +202,14 @@ $(BUILD)/revision: force
 UNIT_TESTS := $(UNIT_SOURCES:tests/%.c=$(BUILD)/asan/tests/%)
 # What runs in more than one thread, once more under the thread sanitizer.
 TSAN_TESTS := $(patsubst tests/%.c,$(BUILD)/tsan/tests/%,$(wildcard tests/unit/collector/*_test.c) \
-	$(patsubst %,tests/unit/collector/api/%_test.c,http read act deadlines) \
+	$(patsubst %,tests/unit/collector/api/%_test.c,http read act deadlines feed controllers drills) \
+	$(patsubst %,tests/unit/collector/webhook/%_test.c,tell sender) \
 	$(patsubst %,tests/unit/sensor/%_test.c,keeper uplink))
 E2E_TESTS := $(sort $(wildcard tests/e2e/*_test.py))
+# These load the machine, or write to its one kernel log and read it.
+E2E_ALONE := $(patsubst %,tests/e2e/%_test.py,hostile prometheus run senses spool versions)
+E2E_RUN := then $(patsubst %,'e2e:env RINGWATCH_VARIANT=asan python3 %',$(filter-out $(E2E_ALONE),$(E2E_TESTS))) \
+	then1 $(patsubst %,'e2e:env RINGWATCH_VARIANT=asan python3 %',$(E2E_ALONE))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS ?= 60
 export RINGWATCH_BUILD = $(abspath $(BUILD))
@@ -209,7 +230,7 @@ scenarios: $(BUILD)/ringwatch
 	@tests/tap scenarios:tests/scenarios/run
 
 e2e: $(BUILD)/deps/test all $(sanitized)
-	@tests/tap $(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)')
+	@tests/tap $(E2E_RUN)
 
 # Fleets that go wrong in every way, under a virtual clock: the real core against an
 # oracle. The defaults take two minutes on one core; SEED=N plays one fleet alone.
@@ -225,12 +246,21 @@ SIM_SHORT := 'sim:$(BUILD)/asan/sim --seeds 22 --hosts 80 --hours 1'
 # Everything a change must pass; the parts and what they may take on two cores:
 # house and units 2 min, two builds compared 2 min, end to end 4 min, fuzzing
 # 1 min, virtual machines 4 min.
-test: $(BUILD)/deps/test $(BUILD)/vm/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(NAIVE_FUZZ) $(BUILD)/asan/sim
+test: $(BUILD)/deps/test $(BUILD)/vm/ready $(BUILD)/browser/ready all $(UNIT_TESTS) $(TSAN_TESTS) $(sanitized) $(FUZZERS) $(BUILD)/fuzz/corpus $(NAIVE_FUZZ) $(BUILD)/asan/sim
 	@tests/tap $(HOUSE) scenarios:tests/scenarios/run $(UNIT_TESTS:%=unit:%) \
 		$(TSAN_TESTS:%=threads:%) 'naive:$(NAIVE_FUZZ) --seeds 40' $(SIM_SHORT) \
 		then reproducible:tests/reproducible $(foreach f,$(FUZZERS),'fuzz:tests/fuzz/run $(f) 20') \
-		$(foreach t,$(E2E_TESTS),then1 'e2e:env RINGWATCH_VARIANT=asan python3 $(t)') \
+		$(E2E_RUN) \
+		then1 browser:tests/browser/run \
 		then1 'vm:python3 tests/vm/cases.py --core'
+
+# The dashboard in a real Chromium; what cannot be had makes its test a skip.
+.PHONY: browser
+browser: $(BUILD)/deps/test $(BUILD)/browser/ready all
+	@tests/tap browser:tests/browser/run
+$(BUILD)/browser/ready: tests/browser/fetch tests/browser/package.json tests/browser/package-lock.json
+	@tests/browser/fetch $(@D)
+	@test -e $(@D)/missing || touch $@
 
 vmtest: $(BUILD)/vm/ready all
 	@tests/tap then1 'vm:python3 tests/vm/cases.py' then1 'demo:python3 tests/vm/demo_case.py'
@@ -241,8 +271,8 @@ $(BUILD)/vm/ready: tests/vm/fetch-kernels $(wildcard tests/vm/modules/*) | $(BUI
 	tests/vm/fetch-kernels
 	@touch $@
 
-# Which single breaks of the core neither its unit tests nor the scenarios would notice;
-# the first MUTANTS by seed 1, 2 s each on two cores.
+# Which single breaks of the core neither its unit tests, nor the scenarios, nor a short
+# simulation would notice; the first MUTANTS by seed 1, 2 s each on two cores.
 MUTANTS ?= 120
 MUTANTS_PLAYER := $(BUILD)/release/obj/ctl/main.o -Wl,--start-group \
 	$(patsubst %,$(BUILD)/release/%.a,$(filter-out core,$(NEEDS_ringwatch))) -Wl,--end-group \
@@ -250,7 +280,8 @@ MUTANTS_PLAYER := $(BUILD)/release/obj/ctl/main.o -Wl,--start-group \
 .PHONY: mutants
 mutants: $(BUILD)/deps/test $(BUILD)/ringwatch
 	@tests/mutants --build $(BUILD) --jobs $(JOBS) --count $(MUTANTS) \
-		--player '$(MUTANTS_PLAYER)' $(MUTANTS_FLAGS)
+		--player '$(MUTANTS_PLAYER)' --sim '$(SIM_SOURCES) --seeds 11 --hosts 60 --hours 1' \
+		$(MUTANTS_FLAGS)
 
 # ---- fuzzing --------------------------------------------------------------
 
@@ -260,14 +291,19 @@ FUZZ_ROOMS := $(ROOMS_lib) $(ROOMS_proto) $(ROOMS_events)
 FUZZ_EXTRA_spool := sensor/spool.c sensor/evict.c sensor/pack.c
 FUZZ_EXTRA_pstore := sensor/dump.c sensor/crashes.c
 FUZZ_EXTRA_netconsole := collector/ingest/netconsole_line.c collector/ingest/gasp_bindings.c
+FUZZ_EXTRA_http := $(patsubst %,collector/api/%.c,answer check encode forms limits tokens uri)
+FUZZ_EXTRA_promql := collector/api/promql.c
+FUZZ_LIBS_http := -ljansson
 
 $(BUILD)/fuzz/spool_fuzz: $(FUZZ_EXTRA_spool)
 $(BUILD)/fuzz/pstore_fuzz: $(FUZZ_EXTRA_pstore)
 $(BUILD)/fuzz/netconsole_fuzz: $(FUZZ_EXTRA_netconsole)
+$(BUILD)/fuzz/http_fuzz: $(FUZZ_EXTRA_http)
+$(BUILD)/fuzz/promql_fuzz: $(FUZZ_EXTRA_promql)
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_ROOMS) $(GENERATED) | $(BUILD)/deps/test
 	@mkdir -p $(@D)
 	$(say) FUZZ $<
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_ROOMS) $(FUZZ_EXTRA_$(*:_fuzz=)) $(BUILD)/gen/proto/ringwatch.pb-c.c $(LIBS_lib) $(LIBS_proto) $(LIBS_events)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_ROOMS) $(FUZZ_EXTRA_$(*:_fuzz=)) $(BUILD)/gen/proto/ringwatch.pb-c.c $(LIBS_lib) $(LIBS_proto) $(LIBS_events) $(FUZZ_LIBS_$(*:_fuzz=))
 
 # Seeds: right frames of every message, and each kind of wrong one.
 $(BUILD)/fuzz/make_corpus: tests/fuzz/make_corpus.c $(BUILD)/asan/proto.a $(BUILD)/asan/lib.a
@@ -304,7 +340,7 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/release/core.a $(BUILD)/release/proto
 
 OUR_SOURCES := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 LINTED := $(filter-out bpf/% tests/%,$(filter %.c,$(OUR_SOURCES)))
-SCRIPTS := .ci/run deploy/run deploy/install-packages tests/house tests/reproducible tests/fuzz/run \
+SCRIPTS := tests/browser/run tests/browser/fetch .ci/run deploy/run deploy/install-packages tests/house tests/reproducible tests/fuzz/run \
 	tests/vm/fetch-kernels tests/bench/fetch-rivals
 
 # Off: what -Wconversion does better, and what does not know cleanup attributes.
@@ -342,6 +378,11 @@ install: all
 	for page in docs/man/*; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
 	done
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BUILD)/ringwatch completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ringwatch
+	$(BUILD)/ringwatch completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ringwatch
+	$(BUILD)/ringwatch completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ringwatch.fish
 	for file in deploy/collector.yaml deploy/policy.yaml deploy/sensor.yaml deploy/systemd/ringwatch-sensor-netconsole.conf; do \
 		install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/doc/ringwatch/examples/$${file##*/} || exit 1; \
 	done
@@ -353,9 +394,9 @@ help:
 	@echo 'make demo       real virtual machines, a bad driver, a verdict that turns to abort'
 	@echo 'make test       what a change must pass'
 	@echo 'make vmtest     every virtual-machine case'
-	@echo 'make unit|e2e|scenarios|house|fuzz|check|bench   its parts; FUZZ_SECONDS=60'
+	@echo 'make unit|e2e|browser|scenarios|house|fuzz|check|bench   its parts; FUZZ_SECONDS=60'
 	@echo 'make sim        fleets that fail in every way, the judgement against an oracle; SEEDS= HOSTS= HOURS= SEED='
-	@echo 'make mutants    which single breaks of the core its unit tests miss; MUTANTS=120'
+	@echo 'make mutants    which single breaks of the core no test sees; MUTANTS=120'
 	@echo 'make install    DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make clean      removes $(BUILD)/'
 

@@ -111,6 +111,45 @@ static const struct rw_conf_key quota_keys[] = {
 static const struct rw_conf_key witness_key = {
 	.name = "", .type = RW_CONF_ADDRESS, .size = RW_COLLECTOR_ADDRESS_BYTES};
 
+#define HTTP_TLS_FILE(field)                                                                       \
+	{                                                                                          \
+		.name = #field, .type = RW_CONF_PATH,                                              \
+		.offset = offsetof(struct rw_collector_http_tls, field),                           \
+		.size = RW_COLLECTOR_PATH_BYTES                                                    \
+	}
+
+static const struct rw_conf_key http_tls_keys[] = {
+	HTTP_TLS_FILE(certificate),
+	HTTP_TLS_FILE(key),
+	{.name = "client_ca",
+	 .type = RW_CONF_PATH,
+	 .offset = offsetof(struct rw_collector_http_tls, client_ca),
+	 .size = RW_COLLECTOR_PATH_BYTES,
+	 .none_allowed = true,
+	 .present_offset = offsetof(struct rw_collector_http_tls, client_ca_given)},
+	{.name = NULL},
+};
+
+static const struct rw_conf_key http_host_key = {
+	.name = "", .type = RW_CONF_STRING, .size = RW_COLLECTOR_HOST_BYTES};
+
+static const struct rw_conf_key http_keys[] = {
+	{.name = "tls",
+	 .type = RW_CONF_MAP,
+	 .offset = offsetof(struct rw_collector_http, tls),
+	 .children = http_tls_keys,
+	 .none_allowed = true,
+	 .present_offset = offsetof(struct rw_collector_http, tls_given)},
+	{.name = "hosts",
+	 .type = RW_CONF_LIST,
+	 .offset = offsetof(struct rw_collector_http, hosts),
+	 .size = RW_COLLECTOR_HOST_BYTES,
+	 .element = &http_host_key,
+	 .count_offset = offsetof(struct rw_collector_http, host_count),
+	 .count_max = RW_COLLECTOR_HOSTS_MAX},
+	{.name = NULL},
+};
+
 static const struct rw_conf_key collector_keys[] = {
 	{.name = "name",
 	 .type = RW_CONF_NAME,
@@ -138,6 +177,12 @@ static const struct rw_conf_key collector_keys[] = {
 	 .size = RW_COLLECTOR_PATH_BYTES,
 	 .none_allowed = true,
 	 .present_offset = offsetof(struct rw_collector_config, inventory_given)},
+	{.name = "webhooks",
+	 .type = RW_CONF_PATH,
+	 .offset = offsetof(struct rw_collector_config, webhooks),
+	 .size = RW_COLLECTOR_PATH_BYTES,
+	 .none_allowed = true,
+	 .present_offset = offsetof(struct rw_collector_config, webhooks_given)},
 	{.name = "witness",
 	 .type = RW_CONF_LIST,
 	 .offset = offsetof(struct rw_collector_config, witness),
@@ -163,6 +208,10 @@ static const struct rw_conf_key collector_keys[] = {
 	 .type = RW_CONF_MAP,
 	 .offset = offsetof(struct rw_collector_config, quotas),
 	 .children = quota_keys},
+	{.name = "http",
+	 .type = RW_CONF_MAP,
+	 .offset = offsetof(struct rw_collector_config, http),
+	 .children = http_keys},
 	{.name = "policy",
 	 .type = RW_CONF_PATH,
 	 .offset = offsetof(struct rw_collector_config, policy),
@@ -483,6 +532,31 @@ static int check_witnesses(const char *path, const struct rw_collector_config *c
 	return 0;
 }
 
+/* As a Host header has it, without a port. An address needs no name here. */
+static bool is_host_name(const char *text)
+{
+	return text[0] != '.' && text[0] != '-' &&
+	       text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789.-")] == '\0';
+}
+
+static int check_hosts(const char *path, const struct rw_collector_http *http,
+		       char error[RW_CONF_ERROR_BYTES])
+{
+	char key[32];
+
+	for (uint32_t i = 0; i < http->host_count; i++) {
+		if (is_host_name(http->hosts[i]))
+			continue;
+		snprintf(key, sizeof(key), "http.hosts[%u]", (unsigned)i);
+		return rw_conf_complain(path, key, error,
+					"'%s' is no name, expected one such as "
+					"ringwatch.example.net, without a port",
+					http->hosts[i]);
+	}
+	return 0;
+}
+
 int rw_collector_config_load(const char *path, struct rw_collector_config *out,
 			     struct rw_policy *policy, char error[RW_CONF_ERROR_BYTES])
 {
@@ -496,6 +570,8 @@ int rw_collector_config_load(const char *path, struct rw_collector_config *out,
 			       error);
 	if (err == 0)
 		err = check_witnesses(path, config, error);
+	if (err == 0)
+		err = check_hosts(path, &config->http, error);
 	if (err == 0)
 		err = load_policy(path, config, policy, error);
 	if (err == 0)

@@ -18,6 +18,8 @@ enum {
 	RW_COLLECTOR_PATH_BYTES = 1024,
 	RW_COLLECTOR_ADDRESS_BYTES = 272,
 	RW_COLLECTOR_WITNESSES_MAX = 8,
+	RW_COLLECTOR_HOSTS_MAX = 16,
+	RW_COLLECTOR_HOST_BYTES = 254, /* a DNS name */
 };
 
 struct rw_collector_config {
@@ -39,6 +41,8 @@ struct rw_collector_config {
 	char tokens_file[RW_COLLECTOR_PATH_BYTES];
 	char inventory[RW_COLLECTOR_PATH_BYTES];
 	bool inventory_given;
+	char webhooks[RW_COLLECTOR_PATH_BYTES];
+	bool webhooks_given;
 	char witness[RW_COLLECTOR_WITNESSES_MAX][RW_COLLECTOR_ADDRESS_BYTES];
 	uint32_t witness_count;
 	bool witness_given;
@@ -50,6 +54,18 @@ struct rw_collector_config {
 		uint64_t sessions_max;
 		uint64_t hosts_max;
 	} quotas;
+	struct rw_collector_http {
+		struct rw_collector_http_tls {
+			char certificate[RW_COLLECTOR_PATH_BYTES];
+			char key[RW_COLLECTOR_PATH_BYTES];
+			char client_ca[RW_COLLECTOR_PATH_BYTES];
+			bool client_ca_given;
+		} tls;
+		bool tls_given;
+		/* names that the Host header may give, beside those that are known anyhow */
+		char hosts[RW_COLLECTOR_HOSTS_MAX][RW_COLLECTOR_HOST_BYTES];
+		uint32_t host_count;
+	} http;
 	char policy[RW_COLLECTOR_PATH_BYTES];
 };
 

@@ -18,6 +18,8 @@
 #include "collector/ingest/gasps.h"
 #include "collector/ingest/ingest.h"
 #include "collector/ingest/netconsole.h"
+#include "collector/samples.h"
+#include "collector/webhook/webhooks.h"
 #include "lib/clock.h"
 
 enum {
@@ -57,6 +59,9 @@ struct rw_hub {
 	struct rw_ingest *ingest;
 	struct rw_gasps *gasps;
 	struct rw_gasp_listener *gasp_listener;
+	struct rw_samples *samples;
+	struct rw_drills *drills;
+	uint64_t drill_sequence;        /* of the last step's rows */
 	struct rw_witnesses *witnesses; /* NULL: there are none */
 	bool witness_known, witness_reachable;
 	void (*on_tick)(void *context);
@@ -79,6 +84,7 @@ struct rw_hub {
 	pthread_cond_t changed;
 	struct call *first_call, *last_call;
 	uint64_t committed;
+	struct rw_webhooks *webhooks; /* set once; the loop reads it without the lock */
 	bool shut;
 	bool store_failed;
 	char store_reason[RW_STORE_ERROR_BYTES];
@@ -182,6 +188,8 @@ static void tell_breakers(struct rw_hub *hub)
 				&verdict);
 		log_breaker(&verdict);
 		audit_breaker(hub, &verdict);
+		if (hub->webhooks != NULL)
+			rw_webhooks_breaker(hub->webhooks, &verdict);
 	}
 }
 
@@ -292,6 +300,56 @@ static void take_witness(void *context, bool reachable)
 	rw_hub_turn_end(hub);
 }
 
+/* ---- drills ------------------------------------------------------------------------------- */
+
+static bool ask_for_drill(void *context, rw_host_handle host, const uint8_t name[RW_DRILL_BYTES])
+{
+	struct rw_hub *hub = context;
+
+	return hub->ingest != NULL && rw_ingest_drill(hub->ingest, host, name);
+}
+
+static void tell_drill(void *context, const char *step, const struct rw_drill_row *drill)
+{
+	struct rw_hub *hub = context;
+	char subject[2 * RW_CORE_NAME_BYTES + 32];
+	char detail[2 * RW_CORE_NAME_BYTES + RW_CORE_TEXT_BYTES + 64];
+	char quoted[RW_LOG_QUOTED_BYTES]; /* a host's words */
+	const struct rw_audit_row row = {
+		.at_wall_ms = rw_hub_now(hub).wall_ms,
+		.actor = drill->proved_wall_ms == 0 && drill->ended_wall_ms == 0 ? drill->actor
+										 : "collector",
+		.action = step,
+		.subject = subject,
+		.detail = detail,
+	};
+
+	snprintf(subject, sizeof(subject), "deployment=%s ring=%s", drill->deployment, drill->ring);
+	snprintf(detail, sizeof(detail), "drill=%s host=%s%s%s", drill->drill, drill->host,
+		 drill->detail[0] == '\0' ? "" : ": ", drill->detail);
+	rw_info("event=%s deployment=%s ring=%s drill=%s host=%s detail=%s", step,
+		drill->deployment, drill->ring, drill->drill, drill->host,
+		rw_log_quoted(drill->detail, quoted));
+	hub->drill_sequence = rw_store_push_drill(hub->store, drill);
+	uint64_t audited = rw_store_push_audit(hub->store, &row);
+	if (hub->drill_sequence != 0)
+		hub->drill_sequence = audited;
+}
+
+int rw_hub_drill(struct rw_hub *hub, const struct rw_drill_ask *ask, struct rw_drill_answer *out,
+		 uint64_t *sequence)
+{
+	int err = rw_drills_start(hub->drills, hub->core, ask, hub->now, out);
+
+	*sequence = err == 0 ? hub->drill_sequence : 0;
+	return err;
+}
+
+struct rw_drills *rw_hub_drills(struct rw_hub *hub)
+{
+	return hub->drills;
+}
+
 /* ---- the store's callbacks: on the writer's thread ---------------------------------------- */
 
 static void on_committed(void *context, uint64_t sequence)
@@ -300,9 +358,12 @@ static void on_committed(void *context, uint64_t sequence)
 
 	pthread_mutex_lock(&hub->lock);
 	hub->committed = sequence;
+	struct rw_webhooks *webhooks = hub->webhooks;
 	pthread_cond_broadcast(&hub->changed);
 	pthread_mutex_unlock(&hub->lock);
 	uv_async_send(&hub->store_async);
+	if (webhooks != NULL)
+		rw_webhooks_committed(webhooks, sequence);
 }
 
 static void set_store_failed(struct rw_hub *hub, bool failed, const char *reason)
@@ -441,6 +502,11 @@ uint64_t rw_hub_audit(struct rw_hub *hub, const struct rw_audit_row *row)
 	return rw_store_push_audit(hub->store, row);
 }
 
+uint64_t rw_hub_slot(struct rw_hub *hub, const struct rw_slot_row *row)
+{
+	return rw_store_push_slot(hub->store, row);
+}
+
 void rw_hub_host_facts(struct rw_hub *hub, rw_host_handle host, struct rw_host_facts *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -521,6 +587,43 @@ static void note_lag(struct rw_hub *hub, uint64_t now_ms)
 	hub->next_tick_ms = now_ms + RW_CORE_TICK_MS;
 }
 
+/* One that is refused is missing from a plot, and nothing else. */
+static void take_sample(void *context, const struct rw_sample_row *row)
+{
+	struct rw_hub *hub = context;
+
+	rw_store_push_sample(hub->store, row);
+}
+
+/* ---- webhooks, told with each look at the verdicts --------------------------------- */
+
+static void begin_look(void *context)
+{
+	struct rw_hub *hub = context;
+	const char *blind = rw_core_blind_reason(hub->core, hub->now);
+
+	if (hub->webhooks != NULL)
+		rw_webhooks_look_begin(hub->webhooks,
+				       blind != NULL && strcmp(blind, "listening") == 0,
+				       hub->stats.store_failed);
+}
+
+static void look_at_verdict(void *context, const struct rw_verdict *verdict)
+{
+	struct rw_hub *hub = context;
+
+	if (hub->webhooks != NULL)
+		rw_webhooks_verdict(hub->webhooks, verdict);
+}
+
+static void end_look(void *context, struct rw_now now)
+{
+	struct rw_hub *hub = context;
+
+	if (hub->webhooks != NULL)
+		rw_webhooks_look_end(hub->webhooks, hub->core, now);
+}
+
 static void tick(uv_timer_t *timer)
 {
 	struct rw_hub *hub = timer->data;
@@ -532,6 +635,8 @@ static void tick(uv_timer_t *timer)
 		rw_ingest_tick(hub->ingest, now);
 	if (hub->gasp_listener != NULL)
 		rw_gasp_listener_tick(hub->gasp_listener, now);
+	rw_drills_tick(hub->drills, hub->core, now);
+	rw_samples_tick(hub->samples, hub->core, now, take_sample, hub);
 	rw_hub_turn_end(hub);
 	rw_log_limit_flush(&hub->presence_log, now.boot_ms);
 	if (hub->on_tick != NULL)
@@ -621,6 +726,14 @@ static int restore_spool(void *context, const char *host, const uint8_t spool_id
 	return 0;
 }
 
+static int restore_drill(void *context, const struct rw_drill_row *row)
+{
+	struct restore *restore = context;
+
+	rw_drills_restore(restore->hub->drills, restore->hub->core, row);
+	return 0;
+}
+
 static bool open_witnesses(struct rw_hub *hub, const struct rw_hub_config *config)
 {
 	struct rw_witnesses_config witnesses = {
@@ -643,15 +756,21 @@ static int open_parts(struct rw_hub *hub, const struct rw_hub_config *config,
 {
 	const struct rw_store_callbacks callbacks = {hub, on_committed, on_failed, on_recovered};
 	const struct rw_core_sink sink = {hub, take_change, take_probe, take_ask_witness};
+	const struct rw_drills_sink drills = {hub, ask_for_drill, tell_drill};
 	struct restore restore = {hub, read_clocks(), error};
-	const struct rw_store_loader loader = {&restore, restore_row, restore_spool};
+	const struct rw_store_loader loader = {&restore, restore_row, restore_spool, restore_drill};
 
 	hub->hosts = rw_hosts_new();
 	hub->gasps = rw_gasps_new();
-	if (hub->hosts == NULL || hub->gasps == NULL || !open_witnesses(hub, config)) {
+	hub->samples = rw_samples_new();
+	hub->drills = rw_drills_new(&drills);
+	if (hub->hosts == NULL || hub->gasps == NULL || hub->samples == NULL ||
+	    hub->drills == NULL || !open_witnesses(hub, config)) {
 		snprintf(error, RW_HUB_ERROR_BYTES, "out of memory");
 		return -ENOMEM;
 	}
+	rw_samples_watch(hub->samples,
+			 &(struct rw_samples_watcher){hub, begin_look, look_at_verdict, end_look});
 	int err = rw_store_open(config->store_path, config->retention_ms, &callbacks, &hub->store,
 				error);
 	if (err != 0)
@@ -744,6 +863,8 @@ void rw_hub_free(struct rw_hub *hub)
 	rw_core_free(hub->core);
 	rw_hosts_free(hub->hosts);
 	rw_gasps_free(hub->gasps);
+	rw_samples_free(hub->samples);
+	rw_drills_free(hub->drills);
 	rw_witnesses_free(hub->witnesses);
 	free(hub->breakers);
 	pthread_cond_destroy(&hub->changed);
@@ -769,6 +890,18 @@ void rw_hub_set_gasp_listener(struct rw_hub *hub, struct rw_gasp_listener *liste
 struct rw_gasp_listener *rw_hub_gasp_listener(struct rw_hub *hub)
 {
 	return hub->gasp_listener;
+}
+
+void rw_hub_set_webhooks(struct rw_hub *hub, struct rw_webhooks *webhooks)
+{
+	pthread_mutex_lock(&hub->lock);
+	hub->webhooks = webhooks;
+	pthread_mutex_unlock(&hub->lock);
+}
+
+struct rw_webhooks *rw_hub_webhooks(struct rw_hub *hub)
+{
+	return hub->webhooks;
 }
 
 struct rw_gasps *rw_hub_gasps(struct rw_hub *hub)

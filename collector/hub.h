@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "collector/core/core.h"
+#include "collector/drills.h"
 #include "collector/store/store.h"
 #include "proto/limits.h"
 #include "proto/wire.h"
@@ -33,6 +34,13 @@ int rw_hub_wait_committed(struct rw_hub *hub, uint64_t sequence);
 
 /* From within `fn`, on the loop's thread: an audit row, in order with the changes. */
 uint64_t rw_hub_audit(struct rw_hub *hub, const struct rw_audit_row *row);
+/* Likewise, a slot taken or returned. */
+uint64_t rw_hub_slot(struct rw_hub *hub, const struct rw_slot_row *row);
+
+/* Likewise, begins a drill: as rw_drills_start. *sequence is to be waited for, 0 when the store
+ * takes nothing. */
+int rw_hub_drill(struct rw_hub *hub, const struct rw_drill_ask *ask, struct rw_drill_answer *out,
+		 uint64_t *sequence);
 
 /* What a host said of itself in its last Hello since this collector started: what is
  * shown in lists, and the rest. */
@@ -92,6 +100,11 @@ void rw_hub_ring_coverage(struct rw_hub *hub, uint32_t ring, struct rw_ring_cove
  * within an rw_hub_fn. Never NULL. */
 struct rw_gasps;
 struct rw_gasps *rw_hub_gasps(struct rw_hub *hub);
+
+/* Who is told of changes; see collector/webhook/webhooks.h. Only from within an rw_hub_fn.
+ * NULL: nobody can be. */
+struct rw_webhooks;
+struct rw_webhooks *rw_hub_webhooks(struct rw_hub *hub);
 
 /* What /metrics and /healthz show of the collector itself. A copy, taken on the loop. */
 struct rw_hub_stats {

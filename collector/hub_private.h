@@ -46,6 +46,8 @@ struct rw_ingest *rw_hub_ingest(struct rw_hub *hub);
 struct rw_gasp_listener;
 void rw_hub_set_gasp_listener(struct rw_hub *hub, struct rw_gasp_listener *listener);
 struct rw_gasp_listener *rw_hub_gasp_listener(struct rw_hub *hub);
+/* Before the loop runs; they must outlive the hub's store. */
+void rw_hub_set_webhooks(struct rw_hub *hub, struct rw_webhooks *webhooks);
 /* Called with each tick (a watchdog, log limits). */
 void rw_hub_on_tick(struct rw_hub *hub, void (*fn)(void *context), void *context);
 
@@ -54,6 +56,7 @@ struct rw_core *rw_hub_core(struct rw_hub *hub);
 struct rw_store *rw_hub_store(struct rw_hub *hub);
 struct rw_hosts *rw_hub_hosts(struct rw_hub *hub);
 struct rw_hub_stats *rw_hub_counters(struct rw_hub *hub);
+struct rw_drills *rw_hub_drills(struct rw_hub *hub);
 
 /*
  * Around everything that may change the core: what is changed in between

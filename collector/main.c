@@ -23,6 +23,7 @@
 #include "collector/hub_private.h"
 #include "collector/ingest/ingest.h"
 #include "collector/ingest/netconsole.h"
+#include "collector/webhook/webhooks.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/exit_codes.h"
@@ -41,7 +42,7 @@ _Static_assert((int)RW_COLLECTOR_WITNESSES_MAX == (int)RW_WITNESSES_MAX,
 enum {
 	DRAIN_MS = 1500, /* for sensors to read Reject and close */
 	DRAIN_LOOK_MS = 20,
-	OTHER_DESCRIPTORS = 128, /* beside sessions: store, API, loop */
+	OTHER_DESCRIPTORS = 900, /* beside sessions: store, API with its connections, loop */
 };
 
 /* A large inventory takes longer to read than the loop may stand. */
@@ -71,6 +72,8 @@ struct collector {
 	struct rw_ingest *ingest;
 	struct rw_gasp_listener *gasp_listener;
 	struct rw_api *api;
+	struct rw_webhook_config *webhook_config; /* until the webhooks take it over */
+	struct rw_webhooks *webhooks;
 	char trust_domain[RW_TRUST_DOMAIN_MAX + 1];
 	uint64_t watchdog_every_ms, watchdog_last_ms;
 	bool sets_aside;                     /* a damaged store, by an operator's word */
@@ -249,6 +252,55 @@ static void reload_inventory(struct collector *c, const struct rw_collector_conf
 	uv_queue_work(&c->loop, &reload->work, read_inventory, take_inventory);
 }
 
+static int load_webhooks(const struct rw_collector_config *config, const struct rw_policy *policy,
+			 struct rw_webhook_config **out, char error[RW_CONF_ERROR_BYTES])
+{
+	return rw_webhook_config_load(config->webhooks_given ? config->webhooks : NULL, policy, out,
+				      error);
+}
+
+static void reload_webhooks(struct collector *c, const struct rw_collector_config *config)
+{
+	struct rw_webhook_config *loaded = NULL;
+	char error[RW_CONF_ERROR_BYTES];
+
+	int err = load_webhooks(config, &c->policy, &loaded, error);
+	unsigned targets = err == 0 ? loaded->count : 0;
+	if (err == 0 && rw_webhooks_set_config(c->webhooks, loaded) != 0) {
+		snprintf(error, sizeof(error), "out of memory");
+		err = -ENOMEM;
+	}
+	if (err != 0)
+		rw_error("event=reload what=webhooks result=kept detail=\"%s\"", error);
+	else
+		rw_info("event=reload what=webhooks result=done targets=%u", targets);
+}
+
+/* The files in `out`; NULL when the API is plain. */
+static const struct rw_api_tls_files *api_tls_files(const struct rw_collector_config *config,
+						    struct rw_api_tls_files *out)
+{
+	const struct rw_collector_http_tls *tls = &config->http.tls;
+
+	*out = (struct rw_api_tls_files){
+		.certificate = tls->certificate,
+		.key = tls->key,
+		.client_ca = tls->client_ca_given ? tls->client_ca : NULL,
+	};
+	return config->http.tls_given ? out : NULL;
+}
+
+static void reload_api_tls(struct collector *c, const struct rw_collector_config *config)
+{
+	char error[RW_API_ERROR_BYTES];
+	struct rw_api_tls_files files;
+
+	if (rw_api_reload_tls(c->api, api_tls_files(config, &files), error) != 0)
+		rw_error("event=reload what=http_tls result=kept detail=\"%s\"", error);
+	else if (config->http.tls_given)
+		rw_info("event=reload what=http_tls result=done");
+}
+
 static void reload_files(struct collector *c)
 {
 	rw_autofree struct loaded *loaded = calloc(1, sizeof(*loaded));
@@ -260,7 +312,9 @@ static void reload_files(struct collector *c)
 		return;
 	}
 	reload_certificates(c, &loaded->config);
+	reload_api_tls(c, &loaded->config);
 	reload_inventory(c, &loaded->config);
+	reload_webhooks(c, &loaded->config);
 	rw_info("event=reload what=policy result=kept detail=\"the policy is read at the start "
 		"only\"");
 }
@@ -286,6 +340,7 @@ static void close_handles(struct collector *c)
 	if (c->ingest != NULL)
 		rw_ingest_close(c->ingest);
 	rw_gasp_listener_close(c->gasp_listener);
+	rw_webhooks_stop(c->webhooks);
 	/* Commits what is queued. */
 	rw_hub_close(c->hub);
 }
@@ -442,6 +497,21 @@ static int open_hub(struct collector *c)
 	return RW_EXIT_OK;
 }
 
+static int open_webhooks(struct collector *c)
+{
+	char error[RW_STORE_ERROR_BYTES];
+	struct rw_webhook_config *config = c->webhook_config;
+
+	c->webhook_config = NULL;
+	if (rw_webhooks_open(c->config.name, c->config.store, rw_hub_store(c->hub), config,
+			     &c->webhooks, error) != 0)
+		return fail(RW_EXIT_INTERNAL, "webhooks", error);
+	rw_hub_set_webhooks(c->hub, c->webhooks);
+	if (rw_webhooks_start(c->webhooks) != 0)
+		return fail(RW_EXIT_INTERNAL, "webhooks", "no thread can be made");
+	return RW_EXIT_OK;
+}
+
 static int open_ingest(struct collector *c)
 {
 	char error[RW_HUB_ERROR_BYTES];
@@ -498,12 +568,20 @@ static int open_gasp_listener(struct collector *c)
 
 static int open_api(struct collector *c)
 {
+	const char *hosts[RW_COLLECTOR_HOSTS_MAX];
+	struct rw_api_tls_files files;
 	const struct rw_api_config config = {
 		.listen = c->config.listen.http,
 		.name = c->config.name,
 		.store_path = c->config.store,
 		.tokens_file = c->config.tokens_file,
+		.hosts = hosts,
+		.host_count = c->config.http.host_count,
+		.tls = api_tls_files(&c->config, &files),
 	};
+
+	for (uint32_t i = 0; i < config.host_count; i++)
+		hosts[i] = c->config.http.hosts[i];
 	char error[RW_API_ERROR_BYTES] = "";
 	int err = rw_api_start(&config, c->hub, &c->api, error);
 
@@ -536,6 +614,8 @@ static int start(struct collector *c)
 	if (code == RW_EXIT_OK)
 		code = open_hub(c);
 	if (code == RW_EXIT_OK)
+		code = open_webhooks(c);
+	if (code == RW_EXIT_OK)
 		code = open_ingest(c);
 	if (code == RW_EXIT_OK)
 		code = open_gasp_listener(c);
@@ -559,6 +639,8 @@ static int run(struct collector *c)
 {
 	raise_descriptors(c);
 	signal(SIGPIPE, SIG_IGN);
+	if (rw_webhooks_global_init() != 0)
+		return fail(RW_EXIT_INTERNAL, "webhooks", "libcurl cannot be set up");
 	if (uv_loop_init(&c->loop) != 0)
 		return fail(RW_EXIT_INTERNAL, "loop", "it cannot be made");
 	open_handles(c);
@@ -573,11 +655,26 @@ static int run(struct collector *c)
 	rw_ingest_free(c->ingest);
 	rw_gasp_listener_free(c->gasp_listener);
 	rw_hub_free(c->hub);
+	rw_webhooks_free(c->webhooks);
 	uv_loop_close(&c->loop);
 	rw_inventory_free(c->inventory);
+	rw_webhook_config_free(c->webhook_config);
 	if (code == RW_EXIT_OK)
 		rw_info("event=stopped");
 	return code;
+}
+
+/* What --check-config reads beside the configuration; a start reads it where it is used. */
+static int check_api_tls(const struct rw_collector_config *config, char error[RW_CONF_ERROR_BYTES])
+{
+	struct rw_api_tls_files files;
+	struct rw_api_tls *tls = NULL;
+
+	if (!config->http.tls_given)
+		return 0;
+	int err = rw_api_tls_load(api_tls_files(config, &files), &tls, error);
+	rw_api_tls_release(tls);
+	return err;
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -590,8 +687,8 @@ static void print_help(void)
 	       "Folds the hosts of each rollout ring into one verdict: proceed, hold or abort.\n"
 	       "\n"
 	       "  --config FILE      default %s\n"
-	       "  --check-config     read configuration, policy and inventory, say what is "
-	       "wrong, end\n"
+	       "  --check-config     read configuration, policy, inventory, webhooks and the\n"
+	       "                     API's keys, say what is wrong, end\n"
 	       "  " SET_ASIDE_OPTION "\n"
 	       "                     look through the store first; a damaged one is renamed, and\n"
 	       "                     the collector starts with an empty one\n"
@@ -599,8 +696,8 @@ static void print_help(void)
 	       "  --version          program, schemas, revision\n"
 	       "  --help             this\n"
 	       "\n"
-	       "SIGHUP reads certificates, inventory and tokens again; SIGTERM ends in good "
-	       "order.\n"
+	       "SIGHUP reads certificates, inventory, webhooks and tokens again; SIGTERM ends in\n"
+	       "good order.\n"
 	       "Exit codes: 0 ended as asked, 2 configuration or usage, 69 port in use,\n"
 	       "70 internal, 73 store cannot be opened, 77 permission.\n",
 	       program, DEFAULT_CONFIG);
@@ -620,6 +717,9 @@ static void print_checked(const struct collector *c)
 	if (c->inventory != NULL)
 		printf(", %u hosts in %s", (unsigned)rw_inventory_count(c->inventory),
 		       c->config.inventory);
+	if (c->webhook_config != NULL && c->webhook_config->count > 0)
+		printf(", %u webhooks in %s", (unsigned)c->webhook_config->count,
+		       c->config.webhooks);
 	putchar('\n');
 }
 
@@ -670,13 +770,17 @@ int main(int argc, char **argv)
 	if (rw_collector_config_load(collector.config_path, &collector.config, &collector.policy,
 				     error) != 0 ||
 	    load_inventory(&collector.config, &collector.policy, &collector.inventory, error) !=
-		    0) {
+		    0 ||
+	    load_webhooks(&collector.config, &collector.policy, &collector.webhook_config, error) !=
+		    0 ||
+	    (check && check_api_tls(&collector.config, error) != 0)) {
 		fprintf(stderr, "%s\n", error);
 		return RW_EXIT_USAGE;
 	}
 	if (check) {
 		print_checked(&collector);
 		rw_inventory_free(collector.inventory);
+		rw_webhook_config_free(collector.webhook_config);
 		return RW_EXIT_OK;
 	}
 	return run(&collector);

@@ -19,7 +19,7 @@ int rw_act(const struct rw_args *args, const struct rw_path *path, json_t *body,
 	int status = RW_CTL_DONE;
 	if (rw_client_ask(client, path->text, body, &reply, error) != 0)
 		status = rw_ctl_fail("%s", error);
-	else if (rw_args_has(args, RW_OPT_JSON))
+	else if (rw_args_wants_json(args))
 		rw_reply_print(&reply);
 	else
 		say(args, &reply);

@@ -78,14 +78,13 @@ static const struct option options[RW_OPT_COUNT] = {
 	[RW_OPT_TRUST_DOMAIN] = {"trust-domain", FORM_DOMAIN, "T",
 				 "the SPIFFE trust domain, such as example.net", NULL},
 	[RW_OPT_NAME] = {"name", FORM_NAME, "N", "its name", NULL},
-	[RW_OPT_OUT] = {"out", FORM_PATH, "PATH", NULL, NULL},
+	[RW_OPT_OUT] = {"out", FORM_PATH, "PATH", "where to write", NULL},
 	[RW_OPT_VALID] = {"valid", FORM_DURATION, "TIME", "how long (default 365d)", NULL},
 	[RW_OPT_ROLE] = {"role", FORM_CHOICE, "ROLE",
 			 "read: ask; rollout: also create, start, finish; operator: everything",
 			 "read|rollout|operator"},
 	[RW_OPT_FILE] = {"file", FORM_PATH, "FILE", "the collector's tokens_file", NULL},
-	[RW_OPT_WIDE] = {"wide", FORM_FLAG, NULL, "facts and names of events, for a wide terminal",
-			 NULL},
+	[RW_OPT_WIDE] = {"wide", FORM_FLAG, NULL, "as --output wide", NULL},
 	[RW_OPT_POLICY] = {"policy", FORM_PATH, "FILE", "judge by this policy file", NULL},
 	[RW_OPT_CONFIG] = {"config", FORM_PATH, "FILE",
 			   "a collector's file: judge by its timing, and by its policy without "
@@ -95,8 +94,36 @@ static const struct option options[RW_OPT_COUNT] = {
 			  "with --exposure reported, whose version it is: kernel, marker:NAME or "
 			  "module:NAME",
 			  NULL},
+	[RW_OPT_CA] = {"ca", FORM_PATH, "FILE",
+		       "of an https:// URL: who signs the collector's certificate (else the "
+		       "system's CAs)",
+		       NULL},
+	[RW_OPT_CERT] = {"cert", FORM_PATH, "FILE", "of an https:// URL: our own certificate",
+			 NULL},
+	[RW_OPT_KEY] = {"key", FORM_PATH, "FILE", "its key", NULL},
 	[RW_OPT_SPAN] = {"for", FORM_SPAN, "TIME", "from now, such as 30m, at most 7d; 0s ends it",
 			 NULL},
+	[RW_OPT_HOLD] = {"for", FORM_DURATION, "TIME",
+			 "how long the verdict is to say abort, 10s to 1h (default 2m)", NULL},
+	[RW_OPT_EVERY] = {"every", FORM_DURATION, "TIME", "ask so often, 1s to 1m (default 1s)",
+			  NULL},
+	[RW_OPT_TIMES] = {"count", FORM_UINT, "N", "end after asking N times (default: never)",
+			  NULL},
+	[RW_OPT_OUTPUT] = {"output", FORM_CHOICE, "FORM",
+			   "wide: further columns, for a wide terminal; json: the collector's JSON",
+			   "table|wide|json"},
+	[RW_OPT_STORE] =
+		{"store", FORM_PATH, "FILE",
+		 "the collector's store (default /var/lib/ringwatch-collector/collector.db)", NULL},
+	[RW_OPT_VIEWS] = {"views", FORM_FLAG, NULL, "which views there are, with their columns",
+			  NULL},
+	[RW_OPT_WITHIN] = {"timeout", FORM_DURATION, "TIME",
+			   "end a query that takes longer (default 30s)", NULL},
+	[RW_OPT_ROWS] = {"limit", FORM_UINT, "N", "at most N rows (default 1000; with --json all)",
+			 NULL},
+	[RW_OPT_TARGET] = {"target", FORM_NAME, "T", "only of this webhook", NULL},
+	[RW_OPT_TOLD_STATE] = {"state", FORM_CHOICE, "STATE", "only deliveries in this state",
+			       "pending|delivered|dead|skipped"},
 };
 
 __attribute__((format(printf, 2, 3))) static int refuse(char error[RW_ARGS_ERROR_BYTES],
@@ -318,11 +345,20 @@ static int check_options(const struct rw_args *args, char error[RW_ARGS_ERROR_BY
 			return refuse(error, "--%s %s is missing; see `ringwatch %s --help`",
 				      options[i].name, options[i].metavar, command->words);
 	}
+	if (rw_args_has(args, RW_OPT_JSON) + rw_args_has(args, RW_OPT_WIDE) +
+		    rw_args_has(args, RW_OPT_OUTPUT) >
+	    1)
+		return refuse(error, "one of --json, --wide and --output is enough");
 	if (args->ring_count > 1 && !command->many_rings)
 		return refuse(error, "--ring: given twice");
-	if (command->operand != NULL && args->operand == NULL && args->value[RW_OPT_HELP] == NULL)
+	if (command->operand != NULL && !command->operand_is_optional && args->operand == NULL &&
+	    args->value[RW_OPT_HELP] == NULL)
 		return refuse(error, "%s is missing; see `ringwatch %s --help`", command->operand,
 			      command->words);
+	if (command->operand_choices != NULL && args->operand != NULL &&
+	    !is_choice(command->operand_choices, args->operand))
+		return refuse(error, "%s: '%s' is wrong, expected %s", command->operand,
+			      show(args->operand).text, command->operand_choices);
 	return 0;
 }
 
@@ -392,6 +428,21 @@ int rw_args_parse(int argc, char **argv, const struct rw_command *commands, stru
 	return err;
 }
 
+static bool has_output(const struct rw_args *args, const char *form)
+{
+	return rw_args_has(args, RW_OPT_OUTPUT) && strcmp(args->value[RW_OPT_OUTPUT], form) == 0;
+}
+
+bool rw_args_wants_json(const struct rw_args *args)
+{
+	return rw_args_has(args, RW_OPT_JSON) || has_output(args, "json");
+}
+
+bool rw_args_wants_wide(const struct rw_args *args)
+{
+	return rw_args_has(args, RW_OPT_WIDE) || has_output(args, "wide");
+}
+
 uint64_t rw_args_number(const struct rw_args *args, enum rw_option option, uint64_t otherwise)
 {
 	uint64_t number;
@@ -408,6 +459,29 @@ uint64_t rw_args_duration_ms(const struct rw_args *args, enum rw_option option, 
 	if (args->value[option] == NULL || rw_units_parse_duration(args->value[option], &ms) != 0)
 		return otherwise;
 	return ms;
+}
+
+struct rw_option_told rw_args_tell(enum rw_option option)
+{
+	const struct option *of = &options[option];
+	struct rw_option_told told = {
+		.name = of->name,
+		.help = of->help,
+		.choices = of->choices,
+		.takes = RW_TAKES_TEXT,
+	};
+
+	if (of->form == FORM_FLAG)
+		told.takes = RW_TAKES_NOTHING;
+	else if (of->form == FORM_PATH)
+		told.takes = RW_TAKES_PATH;
+	else if (of->form == FORM_CHOICE)
+		told.takes = RW_TAKES_CHOICE;
+	else if (option == RW_OPT_RING)
+		told.takes = RW_TAKES_RING;
+	else if (option == RW_OPT_DEPLOYMENT)
+		told.takes = RW_TAKES_DEPLOYMENT;
+	return told;
 }
 
 /* ---- help ------------------------------------------------------------------ */
@@ -435,7 +509,7 @@ static void print_option(FILE *to, const struct option *option)
 
 	snprintf(left, sizeof(left), "--%s%s%s", option->name, option->metavar == NULL ? "" : " ",
 		 option->metavar == NULL ? "" : option->metavar);
-	fprintf(to, "  %-20s %s", left, option->help == NULL ? "where to write" : option->help);
+	fprintf(to, "  %-20s %s", left, option->help);
 	if (option->choices != NULL)
 		fprintf(to, " [%s]", option->choices);
 	fputc('\n', to);
@@ -448,7 +522,7 @@ void rw_args_print_help(FILE *to, const struct rw_command *command)
 		if ((command->required & 1ull << i) != 0)
 			fprintf(to, " --%s %s", options[i].name, options[i].metavar);
 	if (command->operand != NULL)
-		fprintf(to, " %s", command->operand);
+		fprintf(to, command->operand_is_optional ? " [%s]" : " %s", command->operand);
 	if (command->many_rings)
 		fputs(" [--ring R …]", to);
 	if ((command->allowed & ~command->required) != 0)
@@ -456,6 +530,8 @@ void rw_args_print_help(FILE *to, const struct rw_command *command)
 	fprintf(to, "\n\n%s.\n", command->summary);
 	if (command->more != NULL)
 		fprintf(to, "%s\n", command->more);
+	if (command->operand_choices != NULL)
+		fprintf(to, "%s is one of %s.\n", command->operand, command->operand_choices);
 	fputc('\n', to);
 	for (int i = 0; i < RW_OPT_COUNT; i++)
 		if ((command->allowed & 1ull << i) != 0)

@@ -47,11 +47,24 @@ enum rw_option {
 	RW_OPT_CONFIG,
 	RW_OPT_MATCH,
 	RW_OPT_SPAN, /* --for of `host maintenance`; RW_OPT_FOR is that of `verdict` */
+	RW_OPT_HOLD, /* --for of `drill` */
+	RW_OPT_EVERY,
+	RW_OPT_TIMES, /* --count */
+	RW_OPT_OUTPUT,
+	RW_OPT_STORE,
+	RW_OPT_VIEWS,
+	RW_OPT_WITHIN, /* --timeout of `sql` */
+	RW_OPT_ROWS,   /* --limit of `sql` */
+	RW_OPT_CA,
+	RW_OPT_CERT,
+	RW_OPT_KEY,
+	RW_OPT_TARGET,
+	RW_OPT_TOLD_STATE, /* --state of `deliveries` */
 	RW_OPT_COUNT
 };
 #define RW_OPT(name) (1ull << RW_OPT_##name)
 /* Of every command that asks the collector. */
-#define RW_OPT_CLIENT (RW_OPT(URL) | RW_OPT(TOKEN_FILE))
+#define RW_OPT_CLIENT (RW_OPT(URL) | RW_OPT(TOKEN_FILE) | RW_OPT(CA) | RW_OPT(CERT) | RW_OPT(KEY))
 
 enum { RW_ARGS_RINGS_MAX = 32, RW_ARGS_WORDS_MAX = 3, RW_ARGS_ERROR_BYTES = 256 };
 
@@ -63,7 +76,9 @@ struct rw_command {
 	const char *more;    /* paragraphs for --help, or NULL */
 	uint64_t allowed;    /* RW_OPT() bits; --help always is */
 	uint64_t required;
-	const char *operand;                    /* "FILE": the one word that must follow; or NULL */
+	const char *operand;         /* "FILE": the one word that must follow; or NULL */
+	const char *operand_choices; /* "a|b|c" when it is one of these; else NULL */
+	bool operand_is_optional;
 	bool many_rings;                        /* --ring may be given more than once */
 	int (*run)(const struct rw_args *args); /* returns the exit status */
 };
@@ -88,9 +103,30 @@ static inline bool rw_args_has(const struct rw_args *args, enum rw_option option
 	return args->value[option] != NULL;
 }
 
+/* --json or --output json; --wide or --output wide. Parsing let through one of them at most. */
+bool rw_args_wants_json(const struct rw_args *args);
+bool rw_args_wants_wide(const struct rw_args *args);
+
 /* What parse() has checked already, as a number. */
 uint64_t rw_args_number(const struct rw_args *args, enum rw_option option, uint64_t otherwise);
 uint64_t rw_args_duration_ms(const struct rw_args *args, enum rw_option option, uint64_t otherwise);
+
+/* What may be said of an option from outside: for completion. */
+enum rw_option_takes {
+	RW_TAKES_NOTHING,
+	RW_TAKES_TEXT,
+	RW_TAKES_PATH,
+	RW_TAKES_CHOICE,
+	RW_TAKES_RING,
+	RW_TAKES_DEPLOYMENT,
+};
+struct rw_option_told {
+	const char *name; /* without dashes */
+	const char *help;
+	const char *choices; /* RW_TAKES_CHOICE: "a|b|c" */
+	enum rw_option_takes takes;
+};
+struct rw_option_told rw_args_tell(enum rw_option option);
 
 /* `ringwatch --help`, and `ringwatch COMMAND --help`. */
 void rw_args_print_commands(FILE *to, const struct rw_command *commands);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/file.h"
@@ -119,6 +120,8 @@ static bool set_options(struct rw_client *client)
 
 	return curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ==
+		       CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S) ==
@@ -127,6 +130,50 @@ static bool set_options(struct rw_client *client)
 	       curl_easy_setopt(curl, CURLOPT_USERAGENT, "ringwatch/" RW_VERSION) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->curl_error) == CURLE_OK;
+}
+
+/* curl names a missing file as the server's fault: it is looked at here. */
+static int check_readable(const char *option, const char *file, char error[RW_CLIENT_ERROR_BYTES])
+{
+	if (access(file, R_OK) == 0)
+		return 0;
+	return fail(error, -EINVAL, "--%s: %s: %s", option, file, strerror(errno));
+}
+
+static int take_tls(struct rw_client *client, const struct rw_args *args,
+		    char error[RW_CLIENT_ERROR_BYTES])
+{
+	static const struct {
+		enum rw_option option;
+		const char *name;
+		CURLoption curl;
+	} files[] = {{RW_OPT_CA, "ca", CURLOPT_CAINFO},
+		     {RW_OPT_CERT, "cert", CURLOPT_SSLCERT},
+		     {RW_OPT_KEY, "key", CURLOPT_SSLKEY}};
+	bool encrypted = strncmp(client->url, "https://", 8) == 0;
+	CURL *curl = client->curl;
+
+	if (rw_args_has(args, RW_OPT_CERT) != rw_args_has(args, RW_OPT_KEY))
+		return fail(error, -EINVAL, "--cert and --key go together");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		const char *file = args->value[files[i].option];
+
+		if (file == NULL)
+			continue;
+		/* Plain HTTP would pass over it, and the token with it in the clear. */
+		if (!encrypted)
+			return fail(error, -EINVAL, "--%s needs an https:// URL, this is %s",
+				    files[i].name, client->url);
+		int err = check_readable(files[i].name, file, error);
+		if (err != 0)
+			return err;
+		if (curl_easy_setopt(curl, files[i].curl, file) != CURLE_OK)
+			return fail(error, -ENOMEM, "libcurl cannot be set up");
+	}
+	if (rw_args_has(args, RW_OPT_CA) &&
+	    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) != CURLE_OK)
+		return fail(error, -ENOMEM, "libcurl cannot be set up");
+	return 0;
 }
 
 int rw_client_new(const struct rw_args *args, struct rw_client **out,
@@ -149,6 +196,8 @@ int rw_client_new(const struct rw_args *args, struct rw_client **out,
 		if (client->curl == NULL || !make_headers(client, token) || !set_options(client))
 			err = fail(error, -ENOMEM, "libcurl cannot be set up");
 	}
+	if (err == 0)
+		err = take_tls(client, args, error);
 	if (err != 0) {
 		rw_client_free(client);
 		return err;
@@ -165,6 +214,19 @@ void rw_client_free(struct rw_client *client)
 	curl_slist_free_all(client->post_headers);
 	curl_easy_cleanup(client->curl);
 	free(client);
+}
+
+const char *rw_client_url(const struct rw_client *client)
+{
+	return client->url;
+}
+
+bool rw_client_hurry(struct rw_client *client, uint64_t timeout_ms)
+{
+	long ms = timeout_ms > REQUEST_TIMEOUT_S * 1000 ? REQUEST_TIMEOUT_S * 1000L
+							: (long)timeout_ms;
+
+	return curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, ms) == CURLE_OK;
 }
 
 /* ---- one request ----------------------------------------------------------- */

@@ -3,7 +3,8 @@
  * The collector's HTTP API, asked one question at a time (libcurl). The token
  * comes from a file or RINGWATCH_TOKEN and only ever goes out in a header.
  * Redirects and proxies are not followed: the collector is asked directly, or
- * not at all. An answer is at most 64 MiB.
+ * not at all. An https:// one must show a certificate for its name by a CA that is
+ * trusted (--ca). An answer is at most 64 MiB.
  */
 #ifndef RINGWATCH_CTL_CLIENT_H
 #define RINGWATCH_CTL_CLIENT_H
@@ -11,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ctl/args.h"
 
@@ -22,6 +24,9 @@ struct rw_client;
 int rw_client_new(const struct rw_args *args, struct rw_client **out,
 		  char error[RW_CLIENT_ERROR_BYTES]);
 void rw_client_free(struct rw_client *client); /* NULL is fine */
+
+/* Its address, without a slash at the end. */
+const char *rw_client_url(const struct rw_client *client);
 
 struct rw_reply {
 	long status; /* 0: there was none */
@@ -48,6 +53,9 @@ int rw_client_request(struct rw_client *client, const char *path, const json_t *
  */
 int rw_client_ask(struct rw_client *client, const char *path, const json_t *body,
 		  struct rw_reply *reply, char error[RW_CLIENT_ERROR_BYTES]);
+
+/* From now on an answer must be there within this time (at first 30 s). false: libcurl cannot. */
+bool rw_client_hurry(struct rw_client *client, uint64_t timeout_ms);
 
 /* A path with its query, built piece by piece; values are percent-encoded. */
 struct rw_path {

@@ -8,7 +8,8 @@
 
 #include "lib/version.h"
 
-#define LIST (RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(LIMIT) | RW_OPT(CURSOR))
+#define SHOW (RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(OUTPUT))
+#define LIST (SHOW | RW_OPT(LIMIT) | RW_OPT(CURSOR))
 #define ACT (RW_OPT_CLIENT | RW_OPT(JSON))
 #define DEPLOYMENT_RING (RW_OPT(DEPLOYMENT) | RW_OPT(RING))
 
@@ -17,23 +18,34 @@ const struct rw_command rw_commands[] = {
 	 .summary = "Asks whether a rollout may go on: exit 0 proceed, 10 hold, 20 abort",
 	 .more = "Exit 1: could not ask. With --wait it asks until the verdict is proceed or "
 		 "abort;\n"
-		 "after --timeout it ends with 10 if the last answer was hold, else with 1.",
+		 "after --timeout it ends with 10 if the last answer was hold, else with 1. What "
+		 "is\n"
+		 "finished or withdrawn is not waited for: 10.",
 	 .allowed = RW_OPT_CLIENT | DEPLOYMENT_RING | RW_OPT(FOR) | RW_OPT(WAIT) | RW_OPT(TIMEOUT) |
 		    RW_OPT(JSON),
 	 .required = DEPLOYMENT_RING,
 	 .run = rw_verdict_run},
+	{.words = "watch",
+	 .summary = "Shows rings, verdicts, events and signatures live",
+	 .more = "On a terminal a screen: q quits, ? tells the other keys. Elsewhere a line for "
+		 "each\n"
+		 "change. What is not answered is shown as hold. Exit 1: the last question was "
+		 "not\n"
+		 "answered.",
+	 .allowed = RW_OPT_CLIENT | DEPLOYMENT_RING | RW_OPT(EVERY) | RW_OPT(TIMES),
+	 .run = rw_watch_run},
 	{.words = "status",
 	 .summary = "Shows the collector, the rings and what is being rolled out",
-	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON),
+	 .allowed = SHOW,
 	 .run = rw_status_run},
 	{.words = "rings",
 	 .summary =
 		 "Lists the rings of the policy with their hosts; with --ring, what they can see",
-	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(RING),
+	 .allowed = SHOW | RW_OPT(RING),
 	 .run = rw_rings_run},
 	{.words = "hosts",
 	 .summary = "Lists hosts; with --host, one with its coverage and history",
-	 .allowed = LIST | RW_OPT(RING) | RW_OPT(STATE) | RW_OPT(HOST),
+	 .allowed = LIST | RW_OPT(RING) | RW_OPT(STATE) | RW_OPT(HOST) | RW_OPT(WIDE),
 	 .run = rw_hosts_run},
 	{.words = "events",
 	 .summary = "Lists what kernels did, newest first",
@@ -47,14 +59,41 @@ const struct rw_command rw_commands[] = {
 		 "it.",
 	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON),
 	 .run = rw_event_show_run},
+	{.words = "signatures",
+	 .summary = "Lists what kernels died or complained of, one row a signature",
+	 .more = "NEW SINCE names the active deployments that began before it was first seen.",
+	 .allowed = LIST | RW_OPT(RING) | RW_OPT(DEPLOYMENT) | RW_OPT(SINCE),
+	 .run = rw_signatures_run},
 	{.words = "deployments",
 	 .summary = "Lists deployments with the verdict of each of their rings",
-	 .allowed = RW_OPT_CLIENT | RW_OPT(JSON) | RW_OPT(DEPLOYMENT),
+	 .allowed = SHOW | RW_OPT(DEPLOYMENT),
 	 .run = rw_deployments_run},
 	{.words = "audit",
 	 .summary = "Lists who did what, newest first",
 	 .allowed = LIST,
 	 .run = rw_audit_run},
+	{.words = "drill",
+	 .summary = "Stages a failure, to prove that a real one would stop the rollout",
+	 .more = "A host's sensor reports it as it would a crash, and every verdict on the "
+		 "deployment\n"
+		 "says abort for a while. It counts in nothing and clears by itself; controllers "
+		 "that\n"
+		 "obey the verdict do stop. Exit 0: proved; 1: not.",
+	 .allowed = ACT | DEPLOYMENT_RING | RW_OPT(HOST) | RW_OPT(HOLD),
+	 .required = DEPLOYMENT_RING,
+	 .run = rw_drill_run},
+	{.words = "drills",
+	 .summary = "Lists drills and what they proved, newest first",
+	 .allowed = LIST | RW_OPT(RING),
+	 .run = rw_drills_run},
+	{.words = "webhooks",
+	 .summary = "Lists who is told of verdicts and breakers, and how that goes",
+	 .allowed = SHOW,
+	 .run = rw_webhooks_run},
+	{.words = "deliveries",
+	 .summary = "Lists what webhooks were told, newest first; --state dead: what was given up",
+	 .allowed = LIST | RW_OPT(TOLD_STATE) | RW_OPT(TARGET),
+	 .run = rw_deliveries_run},
 	{.words = "deploy create",
 	 .summary = "Registers a version of a component that will go through rings",
 	 .more = "The same again changes nothing; another content under the same name is refused.",
@@ -109,6 +148,13 @@ const struct rw_command rw_commands[] = {
 	 .allowed = ACT | RW_OPT(SPAN) | RW_OPT(REASON),
 	 .required = RW_OPT(SPAN) | RW_OPT(REASON),
 	 .run = rw_host_maintenance_run},
+	{.words = "webhook retry",
+	 .operand = "DELIVERY",
+	 .summary = "Tries a dead letter again",
+	 .more = "DELIVERY is its name in `deliveries`. Refused when a later verdict of the same\n"
+		 "deployment and ring was told since.",
+	 .allowed = ACT,
+	 .run = rw_webhook_retry_run},
 	{.words = "pki init",
 	 .summary = "Makes a certificate authority: DIR/ca.pem and DIR/ca.key",
 	 .allowed = RW_OPT(DIR) | RW_OPT(TRUST_DOMAIN),
@@ -148,6 +194,25 @@ const struct rw_command rw_commands[] = {
 		 "2: FILE or the policy is wrong.",
 	 .allowed = RW_OPT(JSON) | RW_OPT(POLICY) | RW_OPT(CONFIG),
 	 .run = rw_replay_run},
+	{.words = "completion",
+	 .operand = "WHAT",
+	 .operand_choices = "bash|zsh|fish|rings|deployments",
+	 .summary = "Prints what makes a shell complete commands, options and names",
+	 .more = "bash, zsh or fish: the script for it. rings or deployments: their names, one a "
+		 "line,\n"
+		 "as the scripts ask for them; none when the collector does not answer in 300 ms.",
+	 .allowed = RW_OPT_CLIENT,
+	 .run = rw_completion_run},
+	{.words = "sql",
+	 .operand = "QUERY",
+	 .operand_is_optional = true,
+	 .summary = "Asks a collector's store in SQL; only reads it, also while it is in use",
+	 .more = "Prints a table, with --json an object a row, one a line. --views lists what "
+		 "there "
+		 "is to\n"
+		 "ask (docs/sql.md). Needs no collector, but the right to read its file.",
+	 .allowed = RW_OPT(JSON) | RW_OPT(STORE) | RW_OPT(VIEWS) | RW_OPT(WITHIN) | RW_OPT(ROWS),
+	 .run = rw_sql_run},
 	{.words = NULL},
 };
 

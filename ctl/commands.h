@@ -25,13 +25,20 @@ __attribute__((format(printf, 1, 2))) int rw_ctl_fail(const char *fmt, ...);
 int rw_ctl_fail_client(int err, const char *error);
 
 int rw_verdict_run(const struct rw_args *args);
+int rw_watch_run(const struct rw_args *args);
 int rw_status_run(const struct rw_args *args);
 int rw_rings_run(const struct rw_args *args);
 int rw_hosts_run(const struct rw_args *args);
 int rw_events_run(const struct rw_args *args);
+int rw_signatures_run(const struct rw_args *args);
 int rw_event_show_run(const struct rw_args *args);
 int rw_deployments_run(const struct rw_args *args);
 int rw_audit_run(const struct rw_args *args);
+int rw_drill_run(const struct rw_args *args);
+int rw_drills_run(const struct rw_args *args);
+int rw_webhooks_run(const struct rw_args *args);
+int rw_deliveries_run(const struct rw_args *args);
+int rw_webhook_retry_run(const struct rw_args *args);
 int rw_deploy_create_run(const struct rw_args *args);
 int rw_deploy_start_run(const struct rw_args *args);
 int rw_deploy_finish_run(const struct rw_args *args);
@@ -47,5 +54,7 @@ int rw_pki_issue_collector_run(const struct rw_args *args);
 int rw_token_add_run(const struct rw_args *args);
 int rw_explain_run(const struct rw_args *args);
 int rw_replay_run(const struct rw_args *args);
+int rw_completion_run(const struct rw_args *args);
+int rw_sql_run(const struct rw_args *args);
 
 #endif

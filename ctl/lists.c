@@ -25,7 +25,7 @@ int rw_show_answer(const struct rw_args *args, const struct rw_path *path, rw_sh
 	int status = RW_CTL_DONE;
 	if (rw_client_ask(client, path->text, NULL, &reply, error) != 0)
 		status = rw_ctl_fail("%s", error);
-	else if (rw_args_has(args, RW_OPT_JSON))
+	else if (rw_args_wants_json(args))
 		rw_reply_print(&reply);
 	else if (!print(reply.json))
 		status = rw_ctl_fail("out of memory");
@@ -79,9 +79,8 @@ static int print_merged(const char *key, json_t *rows, const char *cursor)
 	return RW_CTL_DONE;
 }
 
-/* Asks page after page until --limit rows are there, then prints them. */
-static int show_pages(const struct rw_args *args, const struct rw_path *path, const char *key,
-		      rw_show_fn *print_rows)
+int rw_show_pages(const struct rw_args *args, const struct rw_path *path, const char *key,
+		  rw_show_fn *print_rows)
 {
 	uint64_t limit = rw_args_number(args, RW_OPT_LIMIT, LIMIT_DEFAULT);
 	const char *begin = args->value[RW_OPT_CURSOR];
@@ -105,7 +104,7 @@ static int show_pages(const struct rw_args *args, const struct rw_path *path, co
 	int status = RW_CTL_DONE;
 	if (err != 0)
 		status = rw_ctl_fail("%s", error);
-	else if (rw_args_has(args, RW_OPT_JSON))
+	else if (rw_args_wants_json(args))
 		status = print_merged(key, rows, cursor.text);
 	else if (!print_rows(rows))
 		status = rw_ctl_fail("out of memory");
@@ -319,6 +318,35 @@ static bool print_hosts(const json_t *rows)
 	return finish(table, "", "no host");
 }
 
+/* What it said of itself last. */
+static bool print_wide_hosts(const json_t *rows)
+{
+	static const struct rw_column columns[] = {
+		{"HOST", false},  {"RING", false},       {"STATE", false},   {"SINCE", false},
+		{"SPOOL", false}, {"LAST HEARD", false}, {"BACK BY", false}, {"GOODBYE", false},
+		{"BOOTS", true},  {"BOOT", false},       {"NOTE", false}};
+	struct rw_listing *table = rw_listing_new(columns, 11);
+
+	if (table == NULL)
+		return false;
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		const char *state = rw_view_text(row, "state");
+		rw_listing_add_styled(table, rw_view_text(row, "host"), RW_BOLD);
+		rw_listing_add(table, rw_view_text(row, "ring"));
+		rw_listing_add_styled(table, state, style_of_state(state));
+		add_time(table, row, "since");
+		rw_listing_add(table, rw_view_text(json_object_get(row, "spool"), "state"));
+		add_time(table, row, "last_heard");
+		add_time(table, row, "back_by");
+		rw_listing_add(table, rw_view_text(row, "goodbye"));
+		add_count(table, rw_view_count(row, "boot_order"), RW_PLAIN);
+		rw_listing_add(table, rw_view_text(row, "boot_id"));
+		rw_listing_add_styled(table, note_of_host(row).text, RW_CAREFUL);
+	}
+	return finish(table, "", "no host");
+}
+
 static void print_facts(const json_t *host)
 {
 	static const char *const keys[][2] = {
@@ -426,7 +454,8 @@ int rw_hosts_run(const struct rw_args *args)
 	}
 	rw_path_query(&path, "ring", args->value[RW_OPT_RING]);
 	rw_path_query(&path, "state", args->value[RW_OPT_STATE]);
-	return show_pages(args, &path, "hosts", print_hosts);
+	return rw_show_pages(args, &path, "hosts",
+			     rw_args_wants_wide(args) ? print_wide_hosts : print_hosts);
 }
 
 /* ---- events ---------------------------------------------------------------- */
@@ -532,8 +561,46 @@ int rw_events_run(const struct rw_args *args)
 		rw_path_query(&path, filters[i].key, args->value[filters[i].option]);
 	rw_path_query(&path, "since", point_in_time(args->value[RW_OPT_SINCE], since));
 	rw_path_query(&path, "until", point_in_time(args->value[RW_OPT_UNTIL], until));
-	return show_pages(args, &path, "events",
-			  rw_args_has(args, RW_OPT_WIDE) ? print_wide_events : print_events);
+	return rw_show_pages(args, &path, "events",
+			     rw_args_wants_wide(args) ? print_wide_events : print_events);
+}
+
+/* ---- signatures ------------------------------------------------------------ */
+
+static bool print_signatures(const json_t *rows)
+{
+	static const struct rw_column columns[] = {
+		{"LAST", false},  {"FIRST", false}, {"HOSTS", true},      {"EVENTS", true},
+		{"RINGS", false}, {"KIND", false},  {"SIGNATURE", false}, {"NEW SINCE", false}};
+	struct rw_listing *table = rw_listing_new(columns, 8);
+
+	if (table == NULL)
+		return false;
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		const json_t *since = json_object_get(row, "new_since");
+
+		add_time(table, row, "last_at");
+		add_time(table, row, "first_at");
+		add_count(table, rw_view_count(row, "hosts"), RW_PLAIN);
+		add_count(table, rw_view_count(row, "events"), RW_PLAIN);
+		rw_listing_add(table, rw_view_words(json_object_get(row, "rings")).text);
+		rw_listing_add(table, rw_view_text(row, "kind"));
+		rw_listing_add_styled(table, rw_view_text(row, "signature"), RW_BOLD);
+		rw_listing_add_styled(table, rw_view_words(since).text, RW_BAD);
+	}
+	return finish(table, "", "no signature");
+}
+
+int rw_signatures_run(const struct rw_args *args)
+{
+	struct rw_path path = rw_path_of("/v1/signatures");
+	char since[RW_TIME_TEXT_BYTES];
+
+	rw_path_query(&path, "ring", args->value[RW_OPT_RING]);
+	rw_path_query(&path, "deployment", args->value[RW_OPT_DEPLOYMENT]);
+	rw_path_query(&path, "since", point_in_time(args->value[RW_OPT_SINCE], since));
+	return rw_show_pages(args, &path, "signatures", print_signatures);
 }
 
 /* ---- deployments ----------------------------------------------------------- */
@@ -561,10 +628,11 @@ static void add_run(struct rw_listing *table, const json_t *deployment, const js
 	snprintf(text, sizeof(text), "%" PRIu64 " of %" PRIu64, failed,
 		 rw_view_count(run, "at_risk"));
 	rw_listing_add_styled(table, text, failed > 0 ? RW_BAD : RW_PLAIN);
-	if (strcmp(verdict, "abort") == 0 && !open)
+	const json_t *reasons = json_object_get(run, "reasons");
+	if (strcmp(verdict, "abort") == 0 && !open && json_array_size(reasons) == 0)
 		rw_listing_add(table, "the breaker of another ring is open");
 	else
-		rw_listing_add(table, rw_view_words(json_object_get(run, "reasons")).text);
+		rw_listing_add(table, rw_view_words(reasons).text);
 }
 
 /* One row a deployment and ring. */
@@ -622,6 +690,41 @@ int rw_deployments_run(const struct rw_args *args)
 	return rw_show_answer(args, &path, print_one_deployment);
 }
 
+/* ---- drills ---------------------------------------------------------------- */
+
+static bool print_drills(const json_t *rows)
+{
+	static const struct rw_column columns[] = {
+		{"STARTED", false}, {"DEPLOYMENT", false}, {"RING", false}, {"HOST", false},
+		{"STATE", false},   {"PROVED", false},     {"WHO", false},  {"WHAT CAME", false}};
+	struct rw_listing *table = rw_listing_new(columns, 8);
+
+	if (table == NULL)
+		return false;
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		const char *state = rw_view_text(row, "state");
+		add_time(table, row, "started_at");
+		rw_listing_add(table, rw_view_text(row, "deployment"));
+		rw_listing_add(table, rw_view_text(row, "ring"));
+		rw_listing_add(table, rw_view_text(row, "host"));
+		rw_listing_add_styled(table, state,
+				      strcmp(state, "failed") == 0 ? RW_BAD : RW_PLAIN);
+		add_time(table, row, "proved_at");
+		rw_listing_add(table, rw_view_text(row, "actor"));
+		rw_listing_add(table, rw_view_text(row, "detail"));
+	}
+	return finish(table, "", "there was no drill yet");
+}
+
+int rw_drills_run(const struct rw_args *args)
+{
+	struct rw_path path = rw_path_of("/v1/drills");
+
+	rw_path_query(&path, "ring", args->value[RW_OPT_RING]);
+	return rw_show_pages(args, &path, "drills", print_drills);
+}
+
 /* ---- audit ----------------------------------------------------------------- */
 
 static bool print_audit(const json_t *rows)
@@ -647,7 +750,7 @@ int rw_audit_run(const struct rw_args *args)
 {
 	struct rw_path path = rw_path_of("/v1/audit");
 
-	return show_pages(args, &path, "audit", print_audit);
+	return rw_show_pages(args, &path, "audit", print_audit);
 }
 
 /* ---- status ---------------------------------------------------------------- */
@@ -719,8 +822,7 @@ int rw_status_run(const struct rw_args *args)
 	int result = RW_CTL_DONE;
 	if (ask_status(client, &status, error) != 0)
 		result = rw_ctl_fail("%s", error);
-	else if (rw_args_has(args, RW_OPT_JSON) ? !print_status_json(&status)
-						: !print_status(&status))
+	else if (rw_args_wants_json(args) ? !print_status_json(&status) : !print_status(&status))
 		result = rw_ctl_fail("the answers cannot be shown");
 	rw_reply_release(&status.ready);
 	rw_reply_release(&status.rings);

@@ -12,4 +12,8 @@ typedef bool rw_show_fn(const json_t *answer);
 /* Asks, and prints the JSON as it came (--json) or by `print`. Returns the exit status. */
 int rw_show_answer(const struct rw_args *args, const struct rw_path *path, rw_show_fn *print);
 
+/* Asks page after page of the list `key` until --limit rows are there, then prints them. */
+int rw_show_pages(const struct rw_args *args, const struct rw_path *path, const char *key,
+		  rw_show_fn *print_rows);
+
 #endif

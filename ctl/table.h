@@ -18,7 +18,7 @@ bool rw_style_wanted(FILE *to);
 const char *rw_style_on(enum rw_style style, bool colour);
 const char *rw_style_off(enum rw_style style, bool colour);
 
-enum { RW_LISTING_COLUMNS_MAX = 12, RW_LISTING_CELL_BYTES = 256 };
+enum { RW_LISTING_COLUMNS_MAX = 64, RW_LISTING_CELL_BYTES = 256 };
 
 struct rw_column {
 	const char *title;

@@ -12,9 +12,17 @@
 #include "ctl/commands.h"
 #include "ctl/table.h"
 #include "ctl/view.h"
+#include "ctl/wait.h"
 #include "lib/clock.h"
 
-enum { POLL_MS = 1000, EVIDENCE_SHOWN = 10, BAR_CELLS = 20, CERTIFYING_MAX = 10000000 };
+enum {
+	POLL_MS = 1000,
+	ANSWER_MS = 10000,
+	LAST_ANSWER_MS = 2000,
+	EVIDENCE_SHOWN = 10,
+	BAR_CELLS = 20,
+	CERTIFYING_MAX = 10000000
+};
 
 /* ---- words ----------------------------------------------------------------- */
 
@@ -37,9 +45,10 @@ static const struct {
 	{"coverage_low", "too few of the exposed hosts are being heard"},
 	{"too_few_hosts", "too few hosts are exposed"},
 	{"bake_incomplete", "the bake is not complete"},
+	{"drill", "a drill is on: the failure is staged, and it clears by itself"},
 };
 
-static const char *reason_in_words(const char *name)
+const char *rw_verdict_reason(const char *name)
 {
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (strcmp(reasons[i].name, name) == 0)
@@ -172,7 +181,7 @@ static void print_reasons(const json_t *answer, bool colour)
 		const char *name = json_string_value(json_array_get(list, i));
 		if (name == NULL)
 			continue;
-		const char *words = reason_in_words(name);
+		const char *words = rw_verdict_reason(name);
 		print_label(i == 0 ? "why" : "", colour);
 		printf("%s%s%s%s\n", words, words[0] == '\0' ? "" : " (", rw_view_safe(name).text,
 		       words[0] == '\0' ? "" : ")");
@@ -383,8 +392,8 @@ static int ask(struct rw_client *client, const struct rw_args *args, struct rw_r
 	rw_path_query(&path, "for", args->value[RW_OPT_FOR]);
 	int err = rw_client_ask(client, path.text, NULL, reply, error);
 	if (err != 0) {
-		/* Gone or failing for now; a refusal (4xx) stays one. */
-		*can_retry = reply->status == 0 || reply->status >= 500;
+		/* Gone, failing or asked too often for now; another refusal (4xx) stays one. */
+		*can_retry = reply->status == 0 || reply->status >= 500 || reply->status == 429;
 		return RW_CTL_FAILED;
 	}
 	*can_retry = false;
@@ -396,15 +405,6 @@ static int ask(struct rw_client *client, const struct rw_args *args, struct rw_r
 	return status;
 }
 
-/* Says on stderr what is being waited for, once for each change. */
-static void say_waiting(const char *what, struct rw_view *last)
-{
-	if (strcmp(last->text, what) == 0)
-		return;
-	snprintf(last->text, sizeof(last->text), "%s", what);
-	fprintf(stderr, "ringwatch: waiting: %s\n", what);
-}
-
 static void sleep_ms(uint64_t ms)
 {
 	struct timespec pause = {.tv_sec = (time_t)(ms / 1000),
@@ -414,28 +414,48 @@ static void sleep_ms(uint64_t ms)
 	nanosleep(&pause, NULL);
 }
 
+/*
+ * A collector that hangs holds nobody much longer than --timeout. The question
+ * at its end has time for an answer, too: otherwise a hold would end as a
+ * collector that cannot be reached.
+ */
+static void hurry(struct rw_client *client, uint64_t left_ms)
+{
+	uint64_t most_ms = left_ms < ANSWER_MS ? left_ms : ANSWER_MS;
+
+	rw_client_hurry(client, most_ms > LAST_ANSWER_MS ? most_ms : LAST_ANSWER_MS);
+}
+
 static int ask_until_decided(struct rw_client *client, const struct rw_args *args,
 			     struct rw_reply *reply, char error[RW_CLIENT_ERROR_BYTES])
 {
 	uint64_t timeout_ms = rw_args_duration_ms(args, RW_OPT_TIMEOUT, UINT64_MAX);
 	uint64_t begin = rw_clock_boot_ms();
-	struct rw_view last = {""};
+	struct rw_wait wait = rw_wait_begin(begin);
+	uint64_t waited = 0;
+	int status;
 
 	for (;;) {
 		bool can_retry;
-		int status = ask(client, args, reply, &can_retry, error);
-		if (status != RW_CTL_HOLD && !(status == RW_CTL_FAILED && can_retry))
-			return status;
-		uint64_t waited = rw_clock_boot_ms() - begin;
-		if (waited >= timeout_ms)
-			return status;
-		say_waiting(status == RW_CTL_HOLD
-				    ? rw_view_words(json_object_get(reply->json, "reasons")).text
-				    : error,
-			    &last);
+		hurry(client, timeout_ms - waited);
+		status = ask(client, args, reply, &can_retry, error);
+		uint64_t now = rw_clock_boot_ms();
+		waited = now - begin;
+		bool goes_on = status == RW_CTL_HOLD ? !rw_wait_is_final(reply->json)
+						     : status == RW_CTL_FAILED && can_retry;
+		if (!goes_on || waited >= timeout_ms)
+			break;
+		if (status == RW_CTL_HOLD)
+			rw_wait_hold(&wait, reply->json, now);
+		else
+			rw_wait_trouble(&wait, error, now);
 		rw_reply_release(reply);
 		sleep_ms(timeout_ms - waited < POLL_MS ? timeout_ms - waited : POLL_MS);
+		waited = rw_clock_boot_ms() - begin;
+		waited = waited < timeout_ms ? waited : timeout_ms;
 	}
+	rw_wait_end(&wait);
+	return status;
 }
 
 int rw_verdict_run(const struct rw_args *args)
@@ -456,7 +476,7 @@ int rw_verdict_run(const struct rw_args *args)
 						    : ask(client, args, &reply, &can_retry, error);
 	if (status == RW_CTL_FAILED)
 		rw_ctl_fail("%s", error);
-	else if (rw_args_has(args, RW_OPT_JSON))
+	else if (rw_args_wants_json(args))
 		rw_reply_print(&reply);
 	else
 		print_for_people(reply.json, status);

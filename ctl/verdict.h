@@ -13,6 +13,9 @@
 int rw_verdict_status(const json_t *answer, const char *deployment, const char *ring,
 		      const char *question);
 
+/* A reason of a verdict in words; "" for one that is not known here. */
+const char *rw_verdict_reason(const char *name);
+
 /* What the answer's figures say, each in one sentence without an end. */
 void rw_verdict_bounds(FILE *to, const json_t *answer);
 void rw_verdict_control(FILE *to, const json_t *answer);

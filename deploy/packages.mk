@@ -5,8 +5,9 @@
 
 BUILD_PACKAGES := gcc make clang llvm bpftool protobuf-c-compiler libprotobuf-c-dev libbpf-dev \
 	libelf-dev zlib1g-dev libuv1-dev libssl-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev \
-	libjansson-dev libcurl4-openssl-dev libseccomp-dev libcap-ng-dev
-TEST_PACKAGES := libcmocka-dev libclang-rt-14-dev python3 openssl sqlite3 curl procps
+	libgnutls28-dev libjansson-dev libcurl4-openssl-dev libseccomp-dev libcap-ng-dev
+TEST_PACKAGES := libcmocka-dev libclang-rt-14-dev python3 python3-yaml openssl sqlite3 curl procps ansible-core \
+	prometheus mandoc zsh fish
 VM_PACKAGES := qemu-system-x86 busybox-static kmod e2fsprogs gcc-12 python3
 RUN_PACKAGES := curl python3
 CHECK_PACKAGES := clang-format clang-tidy cppcheck shellcheck

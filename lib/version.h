@@ -6,7 +6,7 @@
 #define RW_VERSION "0.1.0"
 
 enum {
-	RW_WIRE_SCHEMA = 3,   /* proto/ringwatch.proto; Hello.schema */
+	RW_WIRE_SCHEMA = 4,   /* proto/ringwatch.proto; Hello.schema */
 	RW_CONFIG_SCHEMA = 1, /* sensor, collector and policy files; their `schema:` */
 };
 

@@ -64,6 +64,8 @@ const struct rw_wire_limit rw_wire_limits[] = {
 
 	COUNT("Watch", "modules", 0, RW_WATCH_MAX),
 	FORM("Watch", "modules", 1, RW_NAME_MAX, RW_FORM_MODULE),
+
+	TEXT("Drill", "drill", RW_DRILL_BYTES, RW_DRILL_BYTES),
 };
 
 const size_t rw_wire_limit_count = sizeof(rw_wire_limits) / sizeof(rw_wire_limits[0]);

@@ -27,6 +27,7 @@ enum {
 	RW_VERSION_SUBJECT_MAX = 80,
 	RW_VERSION_VALUE_MAX = 255,
 	RW_WATCH_MAX = 32, /* modules */
+	RW_DRILL_BYTES = 16,
 };
 
 enum rw_wire_form { /* what else a field must be */

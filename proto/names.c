@@ -44,6 +44,7 @@ static const struct name kinds[] = {
 	{RINGWATCH__V1__KIND__KIND_UNEXPLAINED, "unexplained"},
 	{RINGWATCH__V1__KIND__KIND_LOG_EXCERPT, "log_excerpt"},
 	{RINGWATCH__V1__KIND__KIND_SAFE_START, "safe_start"},
+	{RINGWATCH__V1__KIND__KIND_DRILL, "drill"},
 };
 
 const char *rw_kind_name(Ringwatch__V1__Kind kind)
@@ -175,6 +176,7 @@ static const struct name facts[] = {
 	{RINGWATCH__V1__FACT_NAME__FACT_MISSED, "missed"},
 	{RINGWATCH__V1__FACT_NAME__FACT_UNWRITTEN, "unwritten"},
 	{RINGWATCH__V1__FACT_NAME__FACT_EVICTED, "evicted"},
+	{RINGWATCH__V1__FACT_NAME__FACT_DRILL, "drill"},
 };
 
 const char *rw_fact_name(Ringwatch__V1__FactName name)

@@ -17,6 +17,7 @@
 #include "sensor/keeper.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1012,6 +1013,34 @@ static void write_ring_down(struct rw_keeper *k, uint64_t now_ms)
 	return_to_disk(k, now_ms);
 }
 
+static uint64_t left_until(uint64_t boot_ms)
+{
+	uint64_t now_ms = rw_clock_boot_ms();
+
+	return now_ms < boot_ms ? boot_ms - now_ms : 0;
+}
+
+/* Waits for what the thread has; what the disk refuses of it is tried once more. */
+static void finish(struct rw_keeper *k, uint64_t until_boot_ms)
+{
+	struct pollfd results = {.fd = rw_writer_descriptor(k->writer), .events = POLLIN};
+	uint64_t now_ms = k->now_ms;
+	bool is_tried = false;
+
+	for (;;) {
+		(void)rw_keeper_run(k, now_ms);
+		if (k->memory && k->outstanding == 0 && !is_tried) {
+			is_tried = true;
+			write_ring_down(k, now_ms);
+		}
+		hand_over(k, now_ms, UINT32_MAX);
+		uint64_t left_ms = left_until(until_boot_ms);
+		if (k->outstanding == 0 || left_ms == 0)
+			return;
+		(void)poll(&results, 1, (int)left_ms);
+	}
+}
+
 void rw_keeper_close(struct rw_keeper *k)
 {
 	if (k == NULL)
@@ -1019,13 +1048,14 @@ void rw_keeper_close(struct rw_keeper *k)
 	if (k->writer == NULL) {
 		rw_writer_close(&k->place);
 	} else {
-		uint64_t now_ms = k->now_ms;
-		(void)rw_keeper_run(k, now_ms);
-		write_ring_down(k, now_ms);
-		hand_over(k, now_ms, UINT32_MAX);
-		if (!rw_writer_stop(k->writer, RW_KEEPER_STOP_MS))
+		uint64_t until_ms = rw_clock_boot_ms() + RW_KEEPER_STOP_MS;
+		finish(k, until_ms);
+		if (!rw_writer_stop(k->writer, left_until(until_ms)))
 			rw_warning("event=spool_left_behind reason=\"%s\"",
 				   k->reason[0] != '\0' ? k->reason : "the disk does not answer");
+		else if (k->store.count > 0)
+			rw_warning("event=events_not_written count=%u reason=\"%s\"",
+				   k->store.count, k->reason);
 	}
 	rw_packed_clear(&k->store);
 	rw_packed_clear(&k->window);

@@ -11,6 +11,8 @@
 
 #include "lib/events/strip.h"
 
+enum { FACILITY_USER = 1 };
+
 struct rw_kmsg {
 	int fd;
 	bool device;
@@ -18,6 +20,7 @@ struct rw_kmsg {
 	bool caught_up; /* has been drained once */
 	bool skipping;  /* a stream's line was too long: up to its end */
 	rw_kmsg_fn *fn;
+	rw_kmsg_fn *user_fn; /* NULL: nobody's */
 	void *context;
 	uint64_t after;
 	uint64_t last;
@@ -118,6 +121,11 @@ void rw_kmsg_close(struct rw_kmsg *kmsg)
 	free(kmsg);
 }
 
+void rw_kmsg_set_user_fn(struct rw_kmsg *kmsg, rw_kmsg_fn *fn)
+{
+	kmsg->user_fn = fn;
+}
+
 int rw_kmsg_descriptor(const struct rw_kmsg *kmsg)
 {
 	return kmsg->pollable ? kmsg->fd : -1;
@@ -155,6 +163,8 @@ static void take_record(struct rw_kmsg *kmsg, char *line, size_t length)
 	kmsg->last = record.sequence;
 	if (record.facility == 0)
 		kmsg->fn(kmsg->context, &record, !kmsg->caught_up);
+	else if (record.facility == FACILITY_USER && kmsg->user_fn != NULL)
+		kmsg->user_fn(kmsg->context, &record, !kmsg->caught_up);
 }
 
 /* One read(2) is one record. */

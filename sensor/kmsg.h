@@ -4,8 +4,9 @@
  * same form ("prio,seq,usec,flags;text", lines that begin with a blank belong
  * to the record before).
  *
- * Only facility 0 is handed on: user space cannot write that, so nobody but
- * the kernel speaks. Records that were overwritten before they could be read
+ * Facility 0 is handed on: user space cannot write that, so nobody but the
+ * kernel speaks. What user space writes (facility 1) goes another way, to who
+ * asked for it. Records that were overwritten before they could be read
  * show as a gap of the sequence: an exact count. EPIPE is how the device says
  * so, and is normal.
  *
@@ -49,6 +50,8 @@ typedef void rw_kmsg_fn(void *context, const struct rw_kmsg_record *record, bool
 int rw_kmsg_open(const char *path, uint64_t after, rw_kmsg_fn *fn, void *context,
 		 struct rw_kmsg **out);
 void rw_kmsg_close(struct rw_kmsg *kmsg);
+/* From now on records of facility 1 are handed to `fn`: anybody may have written them. */
+void rw_kmsg_set_user_fn(struct rw_kmsg *kmsg, rw_kmsg_fn *fn);
 
 /* To poll for reading; -1 when polling it makes no sense (a plain file). */
 int rw_kmsg_descriptor(const struct rw_kmsg *kmsg);

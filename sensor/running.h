@@ -16,6 +16,7 @@
 #include "sensor/config.h"
 #include "sensor/counters.h"
 #include "sensor/coverage.h"
+#include "sensor/drill.h"
 #include "sensor/evidence.h"
 #include "sensor/keeper.h"
 #include "sensor/kmsg.h"
@@ -41,6 +42,7 @@ struct rw_sensor {
 	struct rw_evidence *evidence;
 	struct rw_kmsg *kmsg;
 	struct rw_netconsole *netconsole;
+	struct rw_drill *drill;
 	struct rw_probes *probes;
 	struct rw_versions *versions;
 	struct rw_uplink *uplink;
@@ -73,6 +75,7 @@ void rw_sensor_release(struct rw_sensor *sensor);
 
 void rw_sensor_on_record(void *context, const struct rw_record *record);
 void rw_sensor_on_line(void *context, const struct rw_kmsg_record *record, bool backlog);
+void rw_sensor_on_user_line(void *context, const struct rw_kmsg_record *record, bool backlog);
 void rw_sensor_on_event(void *context, struct rw_event *event, uint64_t log_position,
 			uint64_t token);
 void rw_sensor_on_log(void *context, uint64_t token, uint64_t first, uint64_t last);
@@ -81,7 +84,7 @@ void rw_sensor_read_log(struct rw_sensor *sensor);
 void rw_sensor_save_state(struct rw_sensor *sensor);
 /* False when it could not be kept. */
 bool rw_sensor_keep(struct rw_sensor *sensor, struct rw_event *event, uint64_t log_position);
-/* An event of the sensor's own about this boot: EVENTS_LOST or SAFE_START. */
+/* An event of the sensor's own about this boot: EVENTS_LOST, SAFE_START or DRILL. */
 void rw_sensor_own_event(const struct rw_sensor *sensor, struct rw_event *event,
 			 Ringwatch__V1__Kind kind, Ringwatch__V1__Severity severity,
 			 const char *signature);

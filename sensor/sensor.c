@@ -258,6 +258,36 @@ void rw_sensor_on_line(void *context, const struct rw_kmsg_record *record, bool 
 	rw_events_line(s->events, &fact, record->sequence, at_ms, backlog, t);
 }
 
+static void keep_drill(struct rw_sensor *s, const struct rw_drill_news *news)
+{
+	struct rw_event e;
+	bool told = news->trouble[0] == '\0';
+
+	rw_sensor_own_event(s, &e, RINGWATCH__V1__KIND__KIND_DRILL,
+			    RINGWATCH__V1__SEVERITY__SEVERITY_INFO, "drill");
+	if (told) {
+		e.source = RINGWATCH__V1__SOURCE__SOURCE_LOG;
+		snprintf(e.detail, sizeof(e.detail),
+			 "staged: its line came out of the kernel log after %llu ms",
+			 (unsigned long long)news->took_ms);
+	} else {
+		rw_warning("event=drill_failed reason=\"%s\"", news->trouble);
+		snprintf(e.detail, sizeof(e.detail), "%s", news->trouble);
+	}
+	rw_event_set_fact(&e, RINGWATCH__V1__FACT_NAME__FACT_DRILL, "%s", news->name);
+	(void)rw_sensor_keep(s, &e, UINT64_MAX);
+}
+
+void rw_sensor_on_user_line(void *context, const struct rw_kmsg_record *record, bool backlog)
+{
+	struct rw_sensor *s = context;
+	struct rw_drill_news news;
+
+	(void)backlog;
+	if (rw_drill_line(s->drill, record->text, record->length, rw_clock_boot_ms(), &news))
+		keep_drill(s, &news);
+}
+
 static bool can_read_log(const struct rw_sensor *s)
 {
 	return s->kmsg != NULL && rw_keeper_has_room(s->keeper);
@@ -385,6 +415,9 @@ static uint64_t turn(struct rw_sensor *s)
 		s->next_versions_ms = t.boot_ms + VERSIONS_EVERY_MS;
 		(void)rw_versions_look(s->versions, t.wall_ms);
 	}
+	struct rw_drill_news failed;
+	if (rw_drill_has_failed(s->drill, t.boot_ms, &failed))
+		keep_drill(s, &failed);
 	bool moved = s->kmsg != NULL && rw_kmsg_is_device(s->kmsg) &&
 		     t.boot_ms < s->busy_until_ms &&
 		     s->state.log_sequence != rw_events_log_position(s->events);

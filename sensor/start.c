@@ -240,6 +240,12 @@ static void say_safe_start(struct rw_sensor *s)
 	(void)rw_sensor_keep(s, &e, UINT64_MAX);
 }
 
+static int open_drill(struct rw_sensor *s)
+{
+	s->drill = rw_drill_open(s->options->kmsg);
+	return s->drill == NULL ? rw_sensor_fail(RW_EXIT_INTERNAL, "no memory") : RW_EXIT_OK;
+}
+
 static int open_netconsole(struct rw_sensor *s)
 {
 	struct rw_netconsole_target target;
@@ -267,6 +273,8 @@ static int open_sources(struct rw_sensor *s, bool safely)
 		rw_warning("event=kernel_log_unreadable path=%s reason=\"%s\"", s->options->kmsg,
 			   no_log);
 	}
+	if (s->kmsg != NULL)
+		rw_kmsg_set_user_fn(s->kmsg, rw_sensor_on_user_line);
 	struct rw_spool *spool = rw_keeper_spool(s->keeper);
 	if (s->left_off_ms != UINT64_MAX && spool != NULL)
 		(void)rw_spool_review(spool, recall, s);
@@ -322,6 +330,13 @@ static void on_gasp(void *context, const uint8_t nonce[RW_GASP_NONCE_BYTES])
 		rw_warning("event=netconsole_challenge reason=\"%s\"", strerror(-err));
 }
 
+static void on_drill(void *context, const uint8_t name[RW_DRILL_BYTES])
+{
+	struct rw_sensor *s = context;
+
+	rw_drill_ask(s->drill, name, rw_clock_boot_ms());
+}
+
 static int open_uplink(struct rw_sensor *s, const struct utsname *system)
 {
 	rw_autofree struct rw_uplink_config *c = calloc(1, sizeof(*c));
@@ -344,6 +359,7 @@ static int open_uplink(struct rw_sensor *s, const struct utsname *system)
 	c->safe_start = s->safe.engaged;
 	snprintf(c->netconsole, sizeof(c->netconsole), "%s", rw_netconsole_words(s->netconsole));
 	c->on_gasp = on_gasp;
+	c->on_drill = on_drill;
 	c->context = s;
 	s->uplink = rw_uplink_new(c);
 	return s->uplink == NULL ? rw_sensor_fail(RW_EXIT_INTERNAL, "no memory") : RW_EXIT_OK;
@@ -374,6 +390,8 @@ static int open_watch(struct rw_sensor *s, const char *release)
 	code = open_events(s);
 	if (code == RW_EXIT_OK)
 		code = open_netconsole(s);
+	if (code == RW_EXIT_OK)
+		code = open_drill(s);
 	if (code == RW_EXIT_OK)
 		code = open_sources(s, safely);
 	return code;
@@ -419,6 +437,7 @@ void rw_sensor_release(struct rw_sensor *s)
 	rw_probes_close(s->probes);
 	rw_kmsg_close(s->kmsg);
 	rw_netconsole_free(s->netconsole);
+	rw_drill_close(s->drill);
 	rw_events_free(s->events);
 	rw_evidence_free(s->evidence);
 	rw_counters_free(s->counters);

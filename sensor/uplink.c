@@ -548,6 +548,13 @@ static int take_gasp_challenge(struct rw_uplink *u, const Ringwatch__V1__GaspCha
 	return GO_ON;
 }
 
+static int take_drill(struct rw_uplink *u, const Ringwatch__V1__Drill *m)
+{
+	if (u->config.on_drill != NULL)
+		u->config.on_drill(u->config.context, m->drill.data);
+	return GO_ON;
+}
+
 static int take_watch(struct rw_uplink *u, const Ringwatch__V1__Watch *m)
 {
 	if (u->config.versions == NULL)
@@ -569,6 +576,8 @@ static int take_ready(struct rw_uplink *u, uint64_t now_ms, const Ringwatch__V1_
 		return answer_probe(u, frame->probe->nonce);
 	case RINGWATCH__V1__FRAME__BODY_GASP_CHALLENGE:
 		return take_gasp_challenge(u, frame->gasp_challenge);
+	case RINGWATCH__V1__FRAME__BODY_DRILL:
+		return take_drill(u, frame->drill);
 	case RINGWATCH__V1__FRAME__BODY_WATCH:
 		return take_watch(u, frame->watch);
 	case RINGWATCH__V1__FRAME__BODY_THROTTLE:

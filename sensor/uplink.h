@@ -71,6 +71,8 @@ struct rw_uplink_config {
 	char netconsole[161]; /* "none", "armed …", or why it is not; "" is "none" */
 	/* The collector's nonce, which is to come out of netconsole; may be NULL. */
 	void (*on_gasp)(void *context, const uint8_t nonce[RW_GASP_NONCE_BYTES]);
+	/* A failure is to be staged, under this name; may be NULL. */
+	void (*on_drill)(void *context, const uint8_t name[RW_DRILL_BYTES]);
 	void *context;
 };
 

@@ -176,6 +176,7 @@ static void fail_act(struct rw_request *request, const struct act_ask *ask)
 		refuse_not_ready(request, result);
 		break;
 	case -EEXIST:
+	case -ENOSPC:
 		rw_fail(request, 409, "conflict", "%s", result->message);
 		break;
 	case -EINVAL:

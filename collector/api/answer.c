@@ -36,6 +36,12 @@ void rw_answer(struct rw_request *request, unsigned status, json_t *json)
 		rw_answer_text(request, status, "application/json", text, strlen(text));
 }
 
+void rw_answer_tagged(struct rw_request *request, json_t *json)
+{
+	request->tagged = json != NULL;
+	rw_answer(request, 200, json);
+}
+
 void rw_fail(struct rw_request *request, unsigned status, const char *code, const char *fmt, ...)
 {
 	char message[MESSAGE_BYTES];
@@ -49,8 +55,8 @@ void rw_fail(struct rw_request *request, unsigned status, const char *code, cons
 		message[0] = '\0';
 	/* One line, and clean even where it was cut within a character. */
 	rw_text_escape(shown, sizeof(shown), message, strlen(message));
-	rw_answer(request, status,
-		  json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", shown));
+	request->code = code;
+	rw_answer(request, status, rw_form_error(rw_form_of(request->route), status, code, shown));
 }
 
 bool rw_ask_loop(struct rw_request *request, rw_hub_fn *fn, void *context)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a request must be before its handler sees it, in this order: one of each
- * header that counts, a sound target, a host that is ours, a path, its method, a
- * token with the right role, parameters that the path knows, type and size of
- * the body; later, once it has come, the body's fields.
+ * What a request must be before its handler sees it, in this order: not one too
+ * many of its client, a sound target, one of each header that counts, a host that
+ * is ours, a path, its method, a token with the right role, parameters that the
+ * path knows, type and size of the body; later, once it has come, the body's fields.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,6 +12,55 @@
 #include <strings.h>
 
 #include "collector/api/internal.h"
+
+/* ---- client and rate ------------------------------------------------------------ */
+
+static enum rw_role read_token(struct rw_request *request, const struct rw_head *head)
+{
+	const char *header = head->authorization;
+	enum rw_role role = RW_ROLE_NONE;
+
+	if (header != NULL && head->repeated == NULL && strncasecmp(header, "Bearer ", 7) == 0) {
+		pthread_mutex_lock(&request->api->lock);
+		role = rw_tokens_check(request->api->tokens, header + 7, request->actor);
+		pthread_mutex_unlock(&request->api->lock);
+	}
+	return role;
+}
+
+/* What supervisors and controllers ask, often and with no header of ours. */
+static bool is_probe(const struct rw_request *request)
+{
+	static const char *const begins[] = {"/healthz", "/readyz", "/v1/flagger/", "/fleetlock/",
+					     "/api/v1/"};
+	const char *path = request->uri.path;
+
+	for (size_t i = 0; path != NULL && i < sizeof(begins) / sizeof(begins[0]); i++) {
+		if (strncmp(path, begins[i], strlen(begins[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool rw_check_client(struct rw_request *request, const struct rw_head *head)
+{
+	char address[RW_CLIENT_BYTES];
+	const char *client = request->actor;
+	enum rw_client_class class = RW_CLIENT_TOKEN;
+
+	request->role = read_token(request, head);
+	if (request->role == RW_ROLE_NONE) {
+		rw_limits_client_of(&head->peer, address);
+		client = address;
+		class = is_probe(request) ? RW_CLIENT_PROBE : RW_CLIENT_ADDRESS;
+	}
+	if (rw_limits_take(request->api->limits, class, client, head->now_ms, &request->retry_s))
+		return true;
+	rw_fail(request, 429, "too_many_requests", "%s asks too often; again in %u s",
+		class == RW_CLIENT_TOKEN ? "this token" : "this address",
+		(unsigned)request->retry_s);
+	return false;
+}
 
 /* ---- host --------------------------------------------------------------------- */
 
@@ -64,7 +113,13 @@ static bool check_host(struct rw_request *request, const struct rw_head *head)
 				     request->api->name};
 	char host[RW_HOST_TEXT_BYTES];
 
+	const struct rw_api *api = request->api;
+
 	if (head->host != NULL && split_host(head->host, host)) {
+		for (uint32_t i = 0; i < api->host_count; i++) {
+			if (strcasecmp(host, api->hosts[i]) == 0)
+				return true;
+		}
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 			if (strcasecmp(host, known[i]) == 0)
 				return true;
@@ -133,28 +188,23 @@ static bool find_route(struct rw_request *request, const char *method)
 	return false;
 }
 
-/* ---- token -------------------------------------------------------------------------- */
+/* ---- role --------------------------------------------------------------------------- */
 
-static bool check_token(struct rw_request *request, const struct rw_head *head)
+static bool check_role(struct rw_request *request, const struct rw_head *head)
 {
-	const char *header = head->authorization;
 	enum rw_role needed = request->route->role;
-	enum rw_role role = RW_ROLE_NONE;
 
-	if (needed == RW_ROLE_NONE)
+	if (needed == RW_ROLE_NONE || rw_form_of(request->route) == RW_FORM_FLAGGER)
 		return true;
-	if (header != NULL && strncasecmp(header, "Bearer ", 7) == 0) {
-		pthread_mutex_lock(&request->api->lock);
-		role = rw_tokens_check(request->api->tokens, header + 7, request->actor);
-		pthread_mutex_unlock(&request->api->lock);
-	}
-	if (role == RW_ROLE_NONE) {
+	if (rw_form_of(request->route) == RW_FORM_FLEETLOCK)
+		return rw_check_fleetlock(request, head);
+	if (request->role == RW_ROLE_NONE) {
 		rw_fail(request, 401, "unauthorized", "a valid bearer token is needed");
 		return false;
 	}
-	if (role < needed) {
+	if (request->role < needed) {
 		rw_fail(request, 403, "forbidden", "token '%s' has role %s, this needs %s",
-			request->actor, rw_role_name(role), rw_role_name(needed));
+			request->actor, rw_role_name(request->role), rw_role_name(needed));
 		return false;
 	}
 	return true;
@@ -191,12 +241,12 @@ static bool check_params(struct rw_request *request)
 
 /* ---- body --------------------------------------------------------------------------------- */
 
-static bool is_json(const char *type)
+static bool is_of_type(const char *type, const char *wanted)
 {
-	static const char json[] = "application/json";
+	size_t length = strlen(wanted);
 
-	return type != NULL && strncasecmp(type, json, sizeof(json) - 1) == 0 &&
-	       strchr("; ", type[sizeof(json) - 1]) != NULL; /* the NUL counts */
+	return type != NULL && strncasecmp(type, wanted, length) == 0 &&
+	       strchr("; ", type[length]) != NULL; /* the NUL counts */
 }
 
 static bool check_announced_body(struct rw_request *request, const struct rw_head *head)
@@ -207,9 +257,9 @@ static bool check_announced_body(struct rw_request *request, const struct rw_hea
 		rw_fail(request, 400, "bad_request", "body: a %s has none", head->method);
 		return false;
 	}
-	if (!is_json(head->content_type)) {
-		rw_fail(request, 415, "unsupported_media_type",
-			"the body must be application/json");
+	const char *wanted = rw_form_media_type(rw_form_of(request->route));
+	if (wanted != NULL && !is_of_type(head->content_type, wanted)) {
+		rw_fail(request, 415, "unsupported_media_type", "the body must be %s", wanted);
 		return false;
 	}
 	return true;
@@ -287,6 +337,11 @@ bool rw_check_body(struct rw_request *request, const char *bytes, size_t length)
 
 	if (request->route->fields == NULL)
 		return true;
+	if (rw_form_of(request->route) == RW_FORM_PROMETHEUS) {
+		request->raw = bytes;
+		request->raw_length = length;
+		return true;
+	}
 	request->body =
 		json_loadb(bytes == NULL ? "" : bytes, length, JSON_REJECT_DUPLICATES, &error);
 	if (request->body == NULL) {
@@ -297,7 +352,7 @@ bool rw_check_body(struct rw_request *request, const char *bytes, size_t length)
 		rw_fail(request, 400, "bad_request", "body: expected an object");
 		return false;
 	}
-	return check_fields(request);
+	return rw_form_of(request->route) != RW_FORM_OWN || check_fields(request);
 }
 
 bool rw_check_head(struct rw_request *request, const struct rw_head *head)
@@ -307,6 +362,6 @@ bool rw_check_head(struct rw_request *request, const struct rw_head *head)
 		return false;
 	}
 	return check_host(request, head) && find_route(request, head->method) &&
-	       check_token(request, head) && check_params(request) &&
+	       check_role(request, head) && check_params(request) &&
 	       check_announced_body(request, head);
 }

@@ -19,16 +19,44 @@ struct rw_deadline {
 	struct rw_deadline *previous, *next;
 	int fd;
 	uint64_t since_ms;
+	bool engaged; /* with a request */
+	bool ended;   /* shut down; the server has not let it go yet */
 };
 
 struct rw_deadlines {
 	uint64_t limit_ms;
+	uint32_t most;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t wake;
 	bool stopping;
 	struct rw_deadline *first;
+	uint32_t count; /* of those that are not ended */
+	struct rw_deadlines_stats stats;
 };
+
+static void end_entry(struct rw_deadlines *deadlines, struct rw_deadline *entry)
+{
+	shutdown(entry->fd, SHUT_RDWR);
+	if (!entry->ended)
+		deadlines->count--;
+	entry->ended = true;
+}
+
+/* One too many: the one that has waited for longest makes room. */
+static void make_room(struct rw_deadlines *deadlines)
+{
+	struct rw_deadline *oldest = NULL;
+
+	for (struct rw_deadline *e = deadlines->first; e != NULL; e = e->next) {
+		if (!e->engaged && !e->ended && (oldest == NULL || e->since_ms <= oldest->since_ms))
+			oldest = e;
+	}
+	if (oldest == NULL)
+		return;
+	end_entry(deadlines, oldest);
+	deadlines->stats.made_room++;
+}
 
 unsigned rw_deadlines_sweep(struct rw_deadlines *deadlines, uint64_t now_ms)
 {
@@ -38,12 +66,20 @@ unsigned rw_deadlines_sweep(struct rw_deadlines *deadlines, uint64_t now_ms)
 	for (struct rw_deadline *e = deadlines->first; e != NULL; e = e->next) {
 		if (now_ms < e->since_ms + deadlines->limit_ms)
 			continue;
+		deadlines->stats.too_slow += !e->ended;
 		/* It stays in the list until the server lets it go; again does no harm. */
-		shutdown(e->fd, SHUT_RDWR);
+		end_entry(deadlines, e);
 		ended++;
 	}
 	pthread_mutex_unlock(&deadlines->lock);
 	return ended;
+}
+
+void rw_deadlines_read(struct rw_deadlines *deadlines, struct rw_deadlines_stats *out)
+{
+	pthread_mutex_lock(&deadlines->lock);
+	*out = deadlines->stats;
+	pthread_mutex_unlock(&deadlines->lock);
 }
 
 static void *run(void *context)
@@ -81,13 +117,14 @@ static int start_thread(struct rw_deadlines *deadlines)
 	return -pthread_create(&deadlines->thread, NULL, run, deadlines);
 }
 
-int rw_deadlines_start(uint64_t limit_ms, struct rw_deadlines **out)
+int rw_deadlines_start(uint64_t limit_ms, uint32_t most, struct rw_deadlines **out)
 {
 	struct rw_deadlines *deadlines = calloc(1, sizeof(*deadlines));
 
 	if (deadlines == NULL)
 		return -ENOMEM;
 	deadlines->limit_ms = limit_ms;
+	deadlines->most = most;
 	int err = start_thread(deadlines);
 	if (err != 0) {
 		free(deadlines);
@@ -122,6 +159,9 @@ struct rw_deadline *rw_deadlines_add(struct rw_deadlines *deadlines, int fd, uin
 	entry->fd = fd;
 	entry->since_ms = now_ms;
 	pthread_mutex_lock(&deadlines->lock);
+	if (deadlines->count >= deadlines->most)
+		make_room(deadlines);
+	deadlines->count++;
 	entry->next = deadlines->first;
 	if (entry->next != NULL)
 		entry->next->previous = entry;
@@ -130,12 +170,22 @@ struct rw_deadline *rw_deadlines_add(struct rw_deadlines *deadlines, int fd, uin
 	return entry;
 }
 
+void rw_deadlines_engage(struct rw_deadlines *deadlines, struct rw_deadline *entry)
+{
+	if (entry == NULL)
+		return;
+	pthread_mutex_lock(&deadlines->lock);
+	entry->engaged = true;
+	pthread_mutex_unlock(&deadlines->lock);
+}
+
 void rw_deadlines_renew(struct rw_deadlines *deadlines, struct rw_deadline *entry, uint64_t now_ms)
 {
 	if (entry == NULL)
 		return;
 	pthread_mutex_lock(&deadlines->lock);
 	entry->since_ms = now_ms;
+	entry->engaged = false;
 	pthread_mutex_unlock(&deadlines->lock);
 }
 
@@ -150,6 +200,8 @@ void rw_deadlines_remove(struct rw_deadlines *deadlines, struct rw_deadline *ent
 		deadlines->first = entry->next;
 	if (entry->next != NULL)
 		entry->next->previous = entry->previous;
+	if (!entry->ended)
+		deadlines->count--;
 	pthread_mutex_unlock(&deadlines->lock);
 	free(entry);
 }

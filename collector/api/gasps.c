@@ -55,8 +55,8 @@ void rw_get_gasps(struct rw_request *request)
 			return;
 		}
 	}
-	rw_answer(request, 200,
-		  json_pack("{s:b, s:o, s:o, s:o}", "listening", ask->stats.listening,
-			    "hosts_armed", rw_json_count(ask->stats.hosts_armed), "hosts_proved",
-			    rw_json_count(ask->stats.hosts_proved), "gasps", list));
+	rw_answer_tagged(request, json_pack("{s:b, s:o, s:o, s:o}", "listening",
+					    ask->stats.listening, "hosts_armed",
+					    rw_json_count(ask->stats.hosts_armed), "hosts_proved",
+					    rw_json_count(ask->stats.hosts_proved), "gasps", list));
 }

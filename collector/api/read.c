@@ -15,56 +15,6 @@
 
 enum { HOSTS_SCANNED_A_CALL = 4096, VERDICTS_A_CALL = 32 };
 
-static bool is_name(const char *text)
-{
-	return rw_name_is_valid(text, strlen(text));
-}
-
-/* A parameter that must be a name when given; "" when it is not given. */
-static bool name_param(struct rw_request *request, const char *name, const char **out)
-{
-	const char *value = rw_uri_value(&request->uri, name);
-
-	*out = value == NULL ? "" : value;
-	if (value == NULL || is_name(value))
-		return true;
-	rw_fail(request, 400, "bad_request", "%s: expected " RW_NAME_EXPECTED, name);
-	return false;
-}
-
-static bool number_param(struct rw_request *request, const char *name, uint64_t least,
-			 uint64_t most, uint64_t preset, uint64_t *out)
-{
-	const char *value = rw_uri_value(&request->uri, name);
-
-	*out = preset;
-	if (value == NULL)
-		return true;
-	if (rw_units_parse_uint(value, out) == 0 && *out >= least && *out <= most)
-		return true;
-	rw_fail(request, 400, "bad_request", "%s: expected a number from %llu to %llu", name,
-		(unsigned long long)least, (unsigned long long)most);
-	return false;
-}
-
-static bool time_param(struct rw_request *request, const char *name, uint64_t *out)
-{
-	const char *value = rw_uri_value(&request->uri, name);
-
-	*out = 0;
-	if (value == NULL || rw_clock_parse_wall(value, out) == 0)
-		return true;
-	rw_fail(request, 400, "bad_request", "%s: expected a time such as 2024-07-19T04:09:00Z",
-		name);
-	return false;
-}
-
-static bool page_params(struct rw_request *request, uint64_t *limit, uint64_t *cursor)
-{
-	return number_param(request, "limit", 1, RW_LIST_MAX, RW_LIST_DEFAULT, limit) &&
-	       number_param(request, "cursor", 1, INT64_MAX, 0, cursor);
-}
-
 static json_t *cursor_text(uint64_t cursor)
 {
 	return cursor == 0 ? json_string("") : json_sprintf("%llu", (unsigned long long)cursor);
@@ -90,8 +40,8 @@ void rw_get_verdict(struct rw_request *request)
 	struct verdict_ask ask = {.question = RW_FOR_ADVANCE};
 	const char *question = rw_uri_value(&request->uri, "for");
 
-	if (!name_param(request, "deployment", &ask.deployment) ||
-	    !name_param(request, "ring", &ask.ring))
+	if (!rw_name_param(request, "deployment", &ask.deployment) ||
+	    !rw_name_param(request, "ring", &ask.ring))
 		return;
 	if (*ask.deployment == '\0' || *ask.ring == '\0') {
 		rw_fail(request, 400, "bad_request", "%s: missing",
@@ -119,7 +69,9 @@ void rw_get_verdict(struct rw_request *request)
 struct deployments_ask {
 	bool only_active;
 	bool end;
-	uint32_t next;
+	uint64_t after; /* number of the last one that was looked at: one may be forgotten meanwhile
+			 */
+	uint32_t limit; /* of the list */
 	struct rw_verdict *scratch;
 	struct rw_deployment_list *list;
 };
@@ -130,52 +82,75 @@ static void ask_deployments(struct rw_core *core, struct rw_now now, void *conte
 	struct deployments_ask *ask = context;
 	uint32_t total = rw_core_deployment_count(core);
 	uint32_t verdicts = 0;
+	uint32_t next = 0;
 
-	for (; ask->next < total && verdicts < VERDICTS_A_CALL; ask->next++) {
+	while (next < total && rw_core_deployment_number(core, next) <= ask->after)
+		next++;
+	for (; next < total && ask->list->count < ask->limit && verdicts < VERDICTS_A_CALL;
+	     next++) {
 		struct rw_deployment_view *view = &ask->list->views[ask->list->count];
 
-		if (!rw_core_deployment_at(core, ask->next, &view->row) ||
+		ask->after = rw_core_deployment_number(core, next);
+		if (!rw_core_deployment_at(core, next, &view->row) ||
 		    (ask->only_active && view->row.state != RW_DEPLOYMENT_ACTIVE))
 			continue;
-		if (!rw_view_deployment(core, ask->next, now, ask->scratch, view))
+		if (!rw_view_deployment(core, next, now, ask->scratch, view))
 			continue;
 		ask->list->count++;
 		verdicts += view->row.ring_count;
 	}
-	ask->end = ask->next >= total;
+	ask->end = next >= total;
+}
+
+static bool take_page(struct rw_request *request, struct deployments_ask *ask)
+{
+	struct rw_deployment_list *out = ask->list;
+	bool answers = true;
+
+	ask->scratch = malloc(sizeof(*ask->scratch));
+	out->count = 0;
+	out->views = calloc(RW_CORE_DEPLOYMENTS_MAX, sizeof(*out->views));
+	if (ask->scratch == NULL || out->views == NULL) {
+		rw_answer(request, 500, NULL);
+		answers = false;
+	}
+	while (answers && !ask->end && out->count < ask->limit)
+		answers = rw_ask_loop(request, ask_deployments, ask);
+	free(ask->scratch);
+	return answers;
 }
 
 bool rw_take_deployments(struct rw_request *request, bool only_active,
 			 struct rw_deployment_list *out)
 {
 	struct deployments_ask ask = {
-		.only_active = only_active, .scratch = malloc(sizeof(*ask.scratch)), .list = out};
-	bool answers = true;
+		.only_active = only_active, .limit = RW_CORE_DEPLOYMENTS_MAX, .list = out};
 
-	out->count = 0;
-	out->views = calloc(RW_CORE_DEPLOYMENTS_MAX, sizeof(*out->views));
-	if (ask.scratch == NULL || out->views == NULL) {
-		rw_answer(request, 500, NULL);
-		answers = false;
-	}
-	while (answers && !ask.end)
-		answers = rw_ask_loop(request, ask_deployments, &ask);
-	free(ask.scratch);
-	return answers;
+	return take_page(request, &ask);
 }
 
 void rw_get_deployments(struct rw_request *request)
 {
-	struct rw_deployment_list all;
-	bool taken = rw_take_deployments(request, false, &all);
-	rw_autofree struct rw_deployment_view *views = all.views;
+	struct rw_deployment_list page;
+	struct deployments_ask ask = {.list = &page};
+	uint64_t limit;
+	uint64_t cursor;
 
+	/* There are never many: without a limit they come on one page. */
+	if (!rw_number_param(request, "limit", 1, RW_LIST_MAX, RW_LIST_MAX, &limit) ||
+	    !rw_number_param(request, "cursor", 1, INT64_MAX, 0, &cursor))
+		return;
+	ask.limit = limit < RW_CORE_DEPLOYMENTS_MAX ? (uint32_t)limit : RW_CORE_DEPLOYMENTS_MAX;
+	ask.after = cursor;
+	bool taken = take_page(request, &ask);
+	rw_autofree struct rw_deployment_view *views = page.views;
 	if (!taken)
 		return;
 	json_t *list = json_array();
-	for (uint32_t i = 0; i < all.count; i++)
+	for (uint32_t i = 0; i < page.count; i++)
 		json_array_append_new(list, rw_render_deployment(&views[i]));
-	rw_answer(request, 200, json_pack("{s:o}", "deployments", list));
+	rw_answer_tagged(request, json_pack("{s:o, s:o}", "deployments", list, "next_cursor",
+					    cursor_text(ask.end ? 0 : ask.after)));
 }
 
 struct deployment_ask {
@@ -208,7 +183,7 @@ void rw_get_deployment(struct rw_request *request)
 	if (!ask->found)
 		rw_fail(request, 404, "unknown_deployment", "no deployment '%s'", ask->id);
 	else
-		rw_answer(request, 200, rw_render_deployment(&ask->view));
+		rw_answer_tagged(request, rw_render_deployment(&ask->view));
 }
 
 /* ---- rings ------------------------------------------------------------------------------ */
@@ -297,7 +272,7 @@ void rw_get_rings(struct rw_request *request)
 	json_t *list = take_rings(request, NULL);
 
 	if (list != NULL)
-		rw_answer(request, 200, json_pack("{s:o}", "rings", list));
+		rw_answer_tagged(request, json_pack("{s:o}", "rings", list));
 }
 
 void rw_get_ring(struct rw_request *request)
@@ -310,7 +285,7 @@ void rw_get_ring(struct rw_request *request)
 		rw_fail(request, 404, "unknown_ring", "no ring '%s' in the policy",
 			request->args[0]);
 	else
-		rw_answer(request, 200, json_incref(json_array_get(list, 0)));
+		rw_answer_tagged(request, json_incref(json_array_get(list, 0)));
 	json_decref(list);
 }
 
@@ -378,8 +353,8 @@ void rw_get_hosts(struct rw_request *request)
 	uint64_t limit;
 	uint64_t cursor;
 
-	if (!name_param(request, "ring", &ask.ring) || !state_param(request, &ask.presence) ||
-	    !page_params(request, &limit, &cursor))
+	if (!rw_name_param(request, "ring", &ask.ring) || !state_param(request, &ask.presence) ||
+	    !rw_page_params(request, &limit, &cursor))
 		return;
 	ask.limit = (uint32_t)limit;
 	ask.next = cursor > UINT32_MAX ? UINT32_MAX : (rw_host_handle)cursor;
@@ -398,9 +373,8 @@ void rw_get_hosts(struct rw_request *request)
 	json_t *list = json_array();
 	for (uint32_t i = 0; i < ask.count; i++)
 		json_array_append_new(list, rw_render_host(&rows[i].row, &rows[i].marks));
-	rw_answer(request, 200,
-		  json_pack("{s:o, s:o}", "hosts", list, "next_cursor",
-			    cursor_text(ask.end ? 0 : ask.next)));
+	rw_answer_tagged(request, json_pack("{s:o, s:o}", "hosts", list, "next_cursor",
+					    cursor_text(ask.end ? 0 : ask.next)));
 }
 
 struct host_ask {
@@ -495,20 +469,12 @@ void rw_get_host(struct rw_request *request)
 		json = NULL;
 	}
 	json_decref(rest);
-	rw_answer(request, 200, json);
+	rw_answer_tagged(request, json);
 }
 
 /* ---- events and audit ------------------------------------------------------------------------ */
 
-/* One row more than asked for tells whether there is another page. */
-struct page {
-	json_t *list;
-	uint64_t limit;
-	uint64_t last;
-	bool more;
-};
-
-static bool page_takes(struct page *page, uint64_t row_id)
+bool rw_page_takes(struct rw_rows *page, uint64_t row_id)
 {
 	page->more = json_array_size(page->list) == page->limit;
 	if (!page->more)
@@ -518,18 +484,18 @@ static bool page_takes(struct page *page, uint64_t row_id)
 
 static int add_event(void *context, const struct rw_event_row *row)
 {
-	struct page *page = context;
+	struct rw_rows *page = context;
 
-	if (!page_takes(page, row->row_id))
+	if (!rw_page_takes(page, row->row_id))
 		return 1;
 	return json_array_append_new(page->list, rw_render_event(row)) == 0 ? 0 : -ENOMEM;
 }
 
 static int add_audit(void *context, const struct rw_audit_read *row)
 {
-	struct page *page = context;
+	struct rw_rows *page = context;
 
-	if (!page_takes(page, row->row_id))
+	if (!rw_page_takes(page, row->row_id))
 		return 1;
 	return json_array_append_new(
 		       page->list,
@@ -540,12 +506,11 @@ static int add_audit(void *context, const struct rw_audit_read *row)
 		       : -ENOMEM;
 }
 
-static void answer_page(struct rw_request *request, const char *name, struct page *page, int err)
+void rw_answer_page(struct rw_request *request, const char *name, struct rw_rows *page, int err)
 {
 	if (err >= 0) {
-		rw_answer(request, 200,
-			  json_pack("{s:o, s:o}", name, page->list, "next_cursor",
-				    cursor_text(page->more ? page->last : 0)));
+		rw_answer_tagged(request, json_pack("{s:o, s:o}", name, page->list, "next_cursor",
+						    cursor_text(page->more ? page->last : 0)));
 		return;
 	}
 	json_decref(page->list);
@@ -561,12 +526,12 @@ void rw_get_events(struct rw_request *request)
 	const char *kind = rw_uri_value(&request->uri, "kind");
 	Ringwatch__V1__Kind known;
 
-	if (!name_param(request, "host", &query.host) ||
-	    !name_param(request, "ring", &query.ring) ||
-	    !name_param(request, "deployment", &query.deployment) ||
-	    !time_param(request, "since", &query.since_wall_ms) ||
-	    !time_param(request, "until", &query.until_wall_ms) ||
-	    !page_params(request, &limit, &query.cursor))
+	if (!rw_name_param(request, "host", &query.host) ||
+	    !rw_name_param(request, "ring", &query.ring) ||
+	    !rw_name_param(request, "deployment", &query.deployment) ||
+	    !rw_time_param(request, "since", &query.since_wall_ms) ||
+	    !rw_time_param(request, "until", &query.until_wall_ms) ||
+	    !rw_page_params(request, &limit, &query.cursor))
 		return;
 	if (kind != NULL && rw_kind_parse(kind, &known) != 0) {
 		rw_fail(request, 400, "bad_request", "kind: no such kind of event");
@@ -578,10 +543,10 @@ void rw_get_events(struct rw_request *request)
 	reader = rw_api_take_reader(request);
 	if (reader == NULL)
 		return;
-	struct page page = {.list = json_array(), .limit = limit};
+	struct rw_rows page = {.list = json_array(), .limit = limit};
 	int err = rw_store_reader_events(reader, &query, add_event, &page);
 	rw_api_give_reader(request->api, reader);
-	answer_page(request, "events", &page, err);
+	rw_answer_page(request, "events", &page, err);
 }
 
 /* ---- one event, with its log ------------------------------------------------------------- */
@@ -667,7 +632,7 @@ void rw_get_event(struct rw_request *request)
 	else if (json == NULL)
 		rw_fail(request, 404, "unknown_event", "no such event");
 	else
-		rw_answer(request, 200, json);
+		rw_answer_tagged(request, json);
 }
 
 void rw_get_audit(struct rw_request *request)
@@ -676,13 +641,13 @@ void rw_get_audit(struct rw_request *request)
 	uint64_t cursor;
 	struct rw_store_reader *reader;
 
-	if (!page_params(request, &limit, &cursor))
+	if (!rw_page_params(request, &limit, &cursor))
 		return;
 	reader = rw_api_take_reader(request);
 	if (reader == NULL)
 		return;
-	struct page page = {.list = json_array(), .limit = limit};
+	struct rw_rows page = {.list = json_array(), .limit = limit};
 	int err = rw_store_reader_audit(reader, cursor, (uint32_t)limit + 1, add_audit, &page);
 	rw_api_give_reader(request->api, reader);
-	answer_page(request, "audit", &page, err);
+	rw_answer_page(request, "audit", &page, err);
 }

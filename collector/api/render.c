@@ -145,11 +145,12 @@ json_t *rw_render_verdict(const struct rw_verdict *v)
 		rw_render_reasons(v->reasons, v->reason_count), "warnings", render_warnings(v),
 		"breaker", render_breaker(v), "bake", render_bake(v), "hosts",
 		render_verdict_hosts(v), "failed", render_failed(v));
-	json_t *rest = json_pack(
-		"{s:o, s:o, s:{s:f, s:o}, s:I, s:s, s:o}", "control", render_control(v), "noise",
-		render_noise(v), "coverage", "ratio", coverage, "minimum",
-		rw_json_ppm(v->min_coverage_ppm), "max_exposed_hosts", as_int(v->max_exposed_hosts),
-		"last_proved_at", "", "evaluated_at", rw_json_time(v->evaluated_wall_ms));
+	json_t *rest = json_pack("{s:o, s:o, s:{s:f, s:o}, s:I, s:o, s:o}", "control",
+				 render_control(v), "noise", render_noise(v), "coverage", "ratio",
+				 coverage, "minimum", rw_json_ppm(v->min_coverage_ppm),
+				 "max_exposed_hosts", as_int(v->max_exposed_hosts),
+				 "last_proved_at", rw_json_time(v->proved_wall_ms), "evaluated_at",
+				 rw_json_time(v->evaluated_wall_ms));
 
 	if (json == NULL || rest == NULL || json_object_update(json, rest) != 0) {
 		json_decref(json);

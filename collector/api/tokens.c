@@ -104,9 +104,12 @@ static int check_rights(const char *path, char error[RW_TOKEN_ERROR_BYTES])
 		snprintf(error, RW_TOKEN_ERROR_BYTES, "%s: %s", path, strerror(-err));
 		return err;
 	}
-	if ((st.st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH)) != 0) {
+	/* Its group may read it: a service's user that exists only while it runs has no other way. */
+	if ((st.st_mode & (S_IWGRP | S_IROTH | S_IWOTH)) != 0) {
 		snprintf(error, RW_TOKEN_ERROR_BYTES,
-			 "%s: group or others may read or write it, expected mode 0600", path);
+			 "%s: others may read it, or group or others write it, expected mode 0600 "
+			 "or 0640",
+			 path);
 		return -EACCES;
 	}
 	return 0;

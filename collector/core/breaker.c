@@ -199,7 +199,9 @@ static bool is_active(const struct rw_run *run)
 
 void rw_breaker_judge(struct rw_core *core, struct rw_run *run, struct rw_now now)
 {
-	if (!is_active(run) || run->grade == RW_GRADE_EVIDENCE)
+	if (core->gathers)
+		run->to_judge = true;
+	if (core->gathers || !is_active(run) || run->grade == RW_GRADE_EVIDENCE)
 		return;
 
 	bool hidden = rw_silence_hides(core, now);
@@ -227,5 +229,25 @@ void rw_breaker_judge_all(struct rw_core *core, struct rw_now now)
 
 		for (uint32_t j = 0; j < deployment->row.ring_count; j++)
 			rw_breaker_judge(core, &deployment->runs[j], now);
+	}
+}
+
+void rw_breaker_gather(struct rw_core *core)
+{
+	core->gathers = true;
+}
+
+void rw_breaker_judge_gathered(struct rw_core *core, struct rw_now now)
+{
+	core->gathers = false;
+	for (uint32_t i = 0; i < core->deployment_count; i++) {
+		struct rw_deployment *deployment = core->deployments[i];
+
+		for (uint32_t j = 0; j < deployment->row.ring_count; j++) {
+			if (!deployment->runs[j].to_judge)
+				continue;
+			deployment->runs[j].to_judge = false;
+			rw_breaker_judge(core, &deployment->runs[j], now);
+		}
 	}
 }

@@ -183,6 +183,15 @@ void rw_tell_trouble(struct rw_core *core, const struct rw_trouble *trouble, str
 	tell(core, &change, now);
 }
 
+bool rw_tell_deployment_gone(struct rw_core *core, const struct rw_deployment *deployment,
+			     struct rw_now now)
+{
+	struct rw_change change = {.type = RW_CHANGE_DEPLOYMENT_GONE,
+				   .deployment = deployment->row};
+
+	return tell(core, &change, now) != 0;
+}
+
 void rw_tell_signature(struct rw_core *core, const struct rw_signature *signature, bool gone,
 		       struct rw_now now)
 {
@@ -276,7 +285,8 @@ static void resync_runs(struct rw_core *core, struct rw_resync *at, struct rw_no
 		at->item++;
 		return;
 	}
-	if (run->step > 0 || run->breaker_open)
+	/* The epoch is of its start, or of a reset without one. */
+	if (run->epoch > 0 || run->breaker_open || run->target > 0)
 		tell_run_again(core, run, now);
 	at->run++;
 	at->item = 0;
@@ -603,6 +613,16 @@ static int restore_signature(struct rw_core *core, const struct rw_signature_row
 	return 0;
 }
 
+static int restore_deployment_gone(struct rw_core *core, const struct rw_deployment_row *row)
+{
+	int index = rw_core_deployment_find(core, row->id);
+
+	if (index < 0 || core->deployments[index]->row.state == RW_DEPLOYMENT_ACTIVE)
+		return -ENOENT;
+	rw_deployment_forget(core, (uint32_t)index);
+	return 0;
+}
+
 static int restore_signature_gone(struct rw_core *core, const struct rw_signature_row *row)
 {
 	if (!is_text(row->text))
@@ -672,6 +692,8 @@ int rw_core_restore(struct rw_core *core, const struct rw_change *row, struct rw
 		return restore_sighting(core, &row->sighting);
 	case RW_CHANGE_LIFE:
 		return restore_life(core, &row->life);
+	case RW_CHANGE_DEPLOYMENT_GONE:
+		return restore_deployment_gone(core, &row->deployment);
 	}
 	return -EINVAL;
 }

@@ -26,6 +26,7 @@ static const char *check_rings(const struct rw_core *core)
 	for (uint32_t i = 0; i < core->policy.ring_count; i++) {
 		memcpy(again.rings[i].newcomers, core->rings[i].newcomers,
 		       sizeof(again.rings[i].newcomers));
+		again.rings[i].proved_wall_ms = core->rings[i].proved_wall_ms;
 		if (memcmp(&again.rings[i], &core->rings[i], sizeof(core->rings[i])) != 0)
 			return "a ring's counts are not the sum of its hosts";
 	}

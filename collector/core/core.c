@@ -192,7 +192,9 @@ void rw_core_tick(struct rw_core *core, struct rw_now now)
 	 * the first of them turns offline. */
 	rw_presence_tick_late(core, now);
 	rw_silence_tick(core, now);
+	rw_breaker_gather(core);
 	rw_presence_tick_due(core, now);
+	rw_breaker_judge_gathered(core, now);
 	rw_history_tick(core);
 	tick_listening(core, now);
 

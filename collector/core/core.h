@@ -251,6 +251,7 @@ enum rw_change_type {
 	RW_CHANGE_SIGNATURE_GONE, /* `signature.text` */
 	RW_CHANGE_SIGHTING,
 	RW_CHANGE_LIFE,
+	RW_CHANGE_DEPLOYMENT_GONE, /* `deployment.id`, and all rows that name it */
 };
 
 struct rw_change {
@@ -418,6 +419,7 @@ enum rw_reason { /* docs/signal.md's closed list, in its order */
 		 RW_REASON_COVERAGE_LOW,
 		 RW_REASON_TOO_FEW_HOSTS,
 		 RW_REASON_BAKE_INCOMPLETE,
+		 RW_REASON_DRILL, /* of abort alone */
 		 RW_REASON_COUNT
 };
 const char *rw_reason_name(enum rw_reason reason); /* "bake_incomplete" */
@@ -470,6 +472,17 @@ struct rw_act_result rw_core_host_exclude(struct rw_core *core, const char *host
 struct rw_act_result rw_core_host_maintenance(struct rw_core *core, const char *host, uint64_t ms,
 					      struct rw_now now);
 
+/*
+ * A staged failure (collector/drills.h), which is no failure: it changes no figure, no
+ * breaker and no row, and is gone with this life of the core.
+ *
+ * rw_core_drill   until `until_boot_ms` every verdict on the deployment, while it is active,
+ *                 is abort with the reason `drill`; 0 ends it. -ENOENT: no such deployment.
+ * rw_core_proved  a drill of the ring went the whole way then. -ENOENT: no such ring.
+ */
+int rw_core_drill(struct rw_core *core, const char *deployment, uint64_t until_boot_ms);
+int rw_core_proved(struct rw_core *core, const char *ring, uint64_t wall_ms);
+
 /* ---- answers ------------------------------------------------------------- */
 
 enum rw_question { RW_FOR_ADVANCE, RW_FOR_ENTER };
@@ -488,6 +501,7 @@ enum rw_warning {                        /* closed list; the others come with wh
 						     names */
 		  RW_WARNING_ENROLMENT_JUMP, /* more than 1 % of the ring is new within an hour */
 		  RW_WARNING_DUPLICATE_IDENTITY, /* two machines of the ring claimed one name */
+		  RW_WARNING_DRILL_STALE,        /* no drill of the ring was proved for a day */
 		  RW_WARNING_COUNT
 };
 const char *rw_warning_name(enum rw_warning warning);
@@ -550,6 +564,7 @@ struct rw_verdict {
 	uint64_t covered; /* exposed hosts online or suspect */
 	uint32_t min_coverage_ppm;
 	uint64_t max_exposed_hosts;
+	uint64_t proved_wall_ms; /* when a drill of the ring last went the whole way; 0 never */
 	uint64_t evaluated_wall_ms;
 };
 
@@ -561,7 +576,8 @@ struct rw_ring_view {
 	struct rw_ring_policy policy;
 	uint64_t enrolled;
 	uint64_t presence[RW_PRESENCE_COUNT];
-	uint64_t fleet; /* hosts enrolled in all rings */
+	uint64_t fleet;          /* hosts enrolled in all rings */
+	uint64_t proved_wall_ms; /* when a drill last went the whole way; 0 never */
 };
 uint32_t rw_core_ring_count(const struct rw_core *core);
 bool rw_core_ring_at(const struct rw_core *core, uint32_t index, struct rw_ring_view *out);
@@ -574,6 +590,8 @@ bool rw_core_host_at(const struct rw_core *core, rw_host_handle host, struct rw_
 rw_host_handle rw_core_host_find(const struct rw_core *core, const char *host_id);
 
 uint32_t rw_core_deployment_count(const struct rw_core *core);
+/* From 1, growing with the index; it stays as it is when others are forgotten, until a restart. */
+uint64_t rw_core_deployment_number(const struct rw_core *core, uint32_t index);
 bool rw_core_deployment_at(const struct rw_core *core, uint32_t index,
 			   struct rw_deployment_row *out);
 int rw_core_deployment_find(const struct rw_core *core, const char *id);

@@ -106,6 +106,7 @@ int rw_deployment_add(struct rw_core *core, const struct rw_deployment_row *row,
 		deployment->runs[i].ring = rings[i];
 		deployment->runs[i].crash_kinds = core->policy.rings[rings[i]].crash_kinds;
 	}
+	deployment->number = ++core->last_number;
 	core->deployments[core->deployment_count++] = deployment;
 	*out = deployment;
 	return 0;
@@ -135,6 +136,14 @@ void rw_deployment_free(struct rw_deployment *deployment)
 	}
 	free(deployment->sightings);
 	free(deployment);
+}
+
+void rw_deployment_forget(struct rw_core *core, uint32_t index)
+{
+	rw_deployment_free(core->deployments[index]);
+	core->deployment_count--;
+	memmove(&core->deployments[index], &core->deployments[index + 1],
+		(core->deployment_count - index) * sizeof(core->deployments[0]));
 }
 
 /* ---- results ------------------------------------------------------------------------ */
@@ -232,10 +241,37 @@ static struct rw_act_result refuse_create(int status, const struct rw_deployment
 		return refuse(status, "deployment '%s' names a ring that the policy does not have",
 			      spec->id);
 	case -ENOSPC:
-		return refuse(status, "there are %d deployments already", RW_CORE_DEPLOYMENTS_MAX);
+		return refuse(status,
+			      "there are %d active deployments already; finish or "
+			      "withdraw one",
+			      RW_CORE_DEPLOYMENTS_MAX);
 	default:
 		return refuse(status, "there is no memory for another deployment");
 	}
+}
+
+/*
+ * Room for one more, where there was none: the deployment that ended first is forgotten.
+ * False: the store does not take that now.
+ */
+static bool make_room(struct rw_core *core, struct rw_now now)
+{
+	uint32_t oldest = core->deployment_count;
+
+	for (uint32_t i = 0; i < core->deployment_count; i++) {
+		const struct rw_deployment_row *row = &core->deployments[i]->row;
+
+		if (row->state != RW_DEPLOYMENT_ACTIVE &&
+		    (oldest == core->deployment_count ||
+		     row->ended_wall_ms < core->deployments[oldest]->row.ended_wall_ms))
+			oldest = i;
+	}
+	if (core->deployment_count < RW_CORE_DEPLOYMENTS_MAX || oldest == core->deployment_count)
+		return true;
+	if (!rw_tell_deployment_gone(core, core->deployments[oldest], now))
+		return false;
+	rw_deployment_forget(core, oldest);
+	return true;
 }
 
 struct rw_act_result rw_core_deploy_create(struct rw_core *core,
@@ -263,6 +299,8 @@ struct rw_act_result rw_core_deploy_create(struct rw_core *core,
 	row.created_wall_ms = now.wall_ms;
 	row.ended_wall_ms = 0;
 	row.reason[0] = '\0';
+	if (order_rings(core, spec, (uint32_t[RW_CORE_RINGS_MAX]){0}) == 0 && !make_room(core, now))
+		return refuse_behind();
 	int status = rw_deployment_add(core, &row, &deployment);
 	if (status != 0)
 		return refuse_create(status, spec);
@@ -393,6 +431,15 @@ static bool is_version(const char *version, const char *value)
 	       (value[length] == '\0' || (value[length] == ' ' && strchr(version, ' ') == NULL));
 }
 
+void rw_run_let_in(struct rw_core *core, struct rw_run *run, uint64_t room, struct rw_now now)
+{
+	if (run->deployment->row.exposure != RW_EXPOSURE_REPORTED || run->step == 0 ||
+	    run->counts.exposed > room || run->counts.exposed <= run->target)
+		return;
+	run->target = run->counts.exposed;
+	rw_tell_run(core, run, now);
+}
+
 static bool expose_reported(struct rw_core *core, struct rw_deployment *deployment,
 			    rw_host_handle handle, bool is_heard, struct rw_now now)
 {
@@ -406,12 +453,7 @@ static bool expose_reported(struct rw_core *core, struct rw_deployment *deployme
 		uint64_t room = rw_bake_room(core, run);
 		struct rw_exposure *e = expose(core, run, handle, run->step, now);
 
-		/* It was let in: that the ring shrinks later is nobody's fault. */
-		if (run->step > 0 && run->counts.exposed <= room &&
-		    run->counts.exposed > run->target) {
-			run->target = run->counts.exposed;
-			rw_tell_run(core, run, now);
-		}
+		rw_run_let_in(core, run, room, now);
 		if (is_heard) {
 			rw_exposure_heard(core, e, false, now);
 		} else {
@@ -494,6 +536,12 @@ static struct rw_act_result end(struct rw_core *core, const char *id,
 		return refuse_for(RW_REASON_WITHDRAWN, "the deployment was withdrawn");
 	if (deployment->row.state == RW_DEPLOYMENT_FINISHED)
 		return refuse_for(RW_REASON_FINISHED, "the deployment is finished");
+
+	/* What is released below cannot be told again. */
+	for (uint32_t i = 0; i < deployment->row.ring_count; i++)
+		rw_exposure_leave_out(core, &deployment->runs[i], now);
+	if (core->resync.needed)
+		return refuse_behind();
 
 	deployment->row.state = state;
 	deployment->row.ended_wall_ms = now.wall_ms;

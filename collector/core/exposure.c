@@ -134,9 +134,11 @@ void rw_exposure_leave_out(struct rw_core *core, struct rw_run *run, struct rw_n
 	for (uint32_t i = 0; i < run->exposure_count; i++) {
 		struct rw_exposure *e = rw_exposure_at(run, i);
 
-		if (!rw_table_at(&core->table, e->host)->excluded)
+		bool excluded = rw_table_at(&core->table, e->host)->excluded;
+
+		if (e->left_out == excluded)
 			continue;
-		e->left_out = true;
+		e->left_out = excluded;
 		rw_tell_exposure(core, e, now);
 	}
 }

@@ -117,7 +117,7 @@ struct rw_trouble {
 struct rw_group {
 	uint64_t online;
 	uint64_t watched; /* online or suspect: their hours count */
-	uint64_t silent;  /* suspect, unknown, or lost */
+	uint64_t silent;  /* suspect, or lost */
 };
 
 /* Failures of n hosts, by the rules that look at them. */
@@ -183,6 +183,7 @@ struct rw_run {
 	uint64_t exposed_host_ms;
 	uint64_t control_host_ms;
 	uint64_t control_failed; /* troubles of control in its epoch or later */
+	bool to_judge;           /* when all deadlines of this tick have been looked at */
 	bool breaker_open;
 	enum rw_rule rule;
 	enum rw_grade grade;
@@ -203,7 +204,9 @@ struct rw_run {
 
 struct rw_deployment {
 	struct rw_deployment_row row;
+	uint64_t number; /* of this life of the core: grows from one to the next */
 	uint64_t sequence;
+	uint64_t drill_until_boot_ms; /* see drill.c */
 	struct rw_sighting *sightings;
 	uint32_t sighting_count;
 	struct rw_run runs[]; /* row.ring_count, in rollout order */
@@ -215,6 +218,7 @@ struct rw_ring {
 	uint64_t unregistered;
 	uint64_t duplicates;
 	uint32_t newcomers[RW_NEWCOMER_SLOTS]; /* of this life of the core */
+	uint64_t proved_wall_ms;               /* see drill.c */
 };
 
 /* The hosts that are exposed to nothing, and what is known of them: see control.c. */
@@ -301,6 +305,7 @@ struct rw_core {
 	uint64_t stall_obs_ms;
 	uint64_t tick_obs_ms;
 	bool stalled;     /* there was a stall at stall_obs_ms */
+	bool gathers;     /* deadlines are being looked at: runs are judged when all were */
 	bool was_hidden;  /* silence was unjudged at the last tick */
 	const char *sick; /* the observing clock stands for this; NULL: it runs */
 
@@ -329,6 +334,7 @@ struct rw_core {
 
 	struct rw_deployment *deployments[RW_CORE_DEPLOYMENTS_MAX];
 	uint32_t deployment_count;
+	uint64_t last_number; /* of a deployment */
 
 	uint64_t last_sequence;
 	uint64_t committed;
@@ -530,6 +536,10 @@ void rw_exposure_mature(struct rw_core *core, struct rw_run *run);
 bool rw_breaker_is_above(const struct rw_limit *limit, uint32_t least_hosts, uint64_t failed,
 			 uint64_t of);
 void rw_breaker_judge(struct rw_core *core, struct rw_run *run, struct rw_now now);
+/* Hosts that fall silent in one tick are weighed together, whichever comes first: between
+ * these, rw_breaker_judge waits. */
+void rw_breaker_gather(struct rw_core *core);
+void rw_breaker_judge_gathered(struct rw_core *core, struct rw_now now);
 void rw_breaker_judge_all(struct rw_core *core, struct rw_now now);
 /* Of so many failures or more here, given control's; 1 without control. */
 double rw_breaker_chance(const struct rw_run *run, uint64_t failed);
@@ -573,6 +583,13 @@ void rw_bake_tick(struct rw_core *core, bool hidden, struct rw_now now);
 /* The bounds of what the counts are now. */
 void rw_verdict_prepare(struct rw_run *run);
 
+/* ---- drill.c -------------------------------------------------------------- */
+
+/* A staged failure makes the verdict abort. */
+bool rw_drill_holds(const struct rw_deployment *deployment, struct rw_now now);
+/* No drill of the ring was proved for a day, or ever. */
+bool rw_drill_is_stale(const struct rw_ring *ring, struct rw_now now);
+
 /* ---- deploy.c ------------------------------------------------------------------------- */
 
 struct rw_run *rw_run_find(struct rw_deployment *deployment, const struct rw_core *core,
@@ -581,12 +598,17 @@ struct rw_run *rw_run_find(struct rw_deployment *deployment, const struct rw_cor
 const struct rw_run *rw_run_previous(const struct rw_run *run);
 const struct rw_ring_policy *rw_run_policy(const struct rw_core *core, const struct rw_run *run);
 bool rw_run_is_judged(const struct rw_run *run);
+/* One more of `reported` exposure counts, where there was room: that the ring shrinks later
+ * is nobody's fault. */
+void rw_run_let_in(struct rw_core *core, struct rw_run *run, uint64_t room, struct rw_now now);
 /* The ring is above its limit before anything was done to it. */
 bool rw_run_ring_is_unhealthy(const struct rw_core *core, const struct rw_run *run);
 /* Checks rings and adds; *out. -EINVAL, -ENOENT, -ENOSPC, -ENOMEM. Tells nobody. */
 int rw_deployment_add(struct rw_core *core, const struct rw_deployment_row *row,
 		      struct rw_deployment **out);
 void rw_deployment_end(struct rw_core *core, struct rw_deployment *deployment, struct rw_now now);
+/* One that has ended. Those behind it move up. */
+void rw_deployment_forget(struct rw_core *core, uint32_t index);
 void rw_deployment_free(struct rw_deployment *deployment);
 
 /* ---- change.c: rows out, rows in ------------------------------------------------------ */
@@ -594,6 +616,9 @@ void rw_deployment_free(struct rw_deployment *deployment);
 void rw_tell_host(struct rw_core *core, rw_host_handle handle, enum rw_presence previous,
 		  struct rw_now now);
 void rw_tell_deployment(struct rw_core *core, struct rw_deployment *deployment, struct rw_now now);
+/* Forgotten, with all that was told of it. False: refused. */
+bool rw_tell_deployment_gone(struct rw_core *core, const struct rw_deployment *deployment,
+			     struct rw_now now);
 void rw_tell_run(struct rw_core *core, struct rw_run *run, struct rw_now now);
 /* The bake's progress, on which no `proceed` rests. */
 void rw_tell_progress(struct rw_core *core, struct rw_run *run, struct rw_now now);

@@ -24,6 +24,7 @@ const char *rw_reason_name(enum rw_reason reason)
 		[RW_REASON_COVERAGE_LOW] = "coverage_low",
 		[RW_REASON_TOO_FEW_HOSTS] = "too_few_hosts",
 		[RW_REASON_BAKE_INCOMPLETE] = "bake_incomplete",
+		[RW_REASON_DRILL] = "drill",
 	};
 	return NAME_OF(names, reason);
 }
@@ -38,6 +39,7 @@ const char *rw_warning_name(enum rw_warning warning)
 		[RW_WARNING_UNREGISTERED_CHANGE] = "unregistered_change",
 		[RW_WARNING_ENROLMENT_JUMP] = "enrolment_jump",
 		[RW_WARNING_DUPLICATE_IDENTITY] = "duplicate_identity",
+		[RW_WARNING_DRILL_STALE] = "drill_stale",
 	};
 	return NAME_OF(names, warning);
 }

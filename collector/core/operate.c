@@ -79,8 +79,10 @@ static void set_excluded(struct rw_core *core, rw_host_handle handle, bool exclu
 	rw_presence_count(core, host);
 	rw_exposure_count_all(host);
 	rw_tell_host(core, handle, host->presence, now);
-	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next)
+	for (struct rw_exposure *e = host->exposures; e != NULL; e = e->next) {
+		rw_run_let_in(core, e->run, rw_bake_room(core, e->run), now);
 		rw_breaker_judge(core, e->run, now);
+	}
 }
 
 struct rw_act_result rw_core_host_enrol(struct rw_core *core, const char *id, struct rw_now now)

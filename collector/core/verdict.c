@@ -3,7 +3,8 @@
  * The verdict: one answer from what the other files keep, and how much it proves. O(1)
  * in hosts.
  *
- * abort    when any breaker of the deployment is open, whatever else is.
+ * abort    when any breaker of the deployment is open, whatever else is; and while a
+ *          drill of it is on, which is the only reason that an abort ever has.
  * hold     else, with every reason that applies, in the order of enum rw_reason.
  *          Of a deployment that has ended only that is said, and how the
  *          observer is: nothing of it is judged any more.
@@ -83,6 +84,7 @@ static void fill_ring(const struct rw_core *core, uint32_t index, struct rw_verd
 	add_warning(out, ring->unregistered > 0, RW_WARNING_UNREGISTERED_CHANGE);
 	add_warning(out, rw_presence_has_jumped(core, index), RW_WARNING_ENROLMENT_JUMP);
 	add_warning(out, ring->duplicates > 0, RW_WARNING_DUPLICATE_IDENTITY);
+	out->proved_wall_ms = ring->proved_wall_ms;
 }
 
 /* The fewest failed hosts of n that open a rule with this limit. */
@@ -299,14 +301,22 @@ void rw_core_verdict(const struct rw_core *core, const char *deployment_id, cons
 		fill_ring(core, (uint32_t)ring_index, out);
 	if (run != NULL)
 		fill_run(core, run, rw_silence_hides(core, now), out);
-	if (ring_index >= 0)
+	if (ring_index >= 0) {
 		fill_noise(core, (uint32_t)ring_index, out);
+		add_warning(out, rw_drill_is_stale(&core->rings[ring_index], now),
+			    RW_WARNING_DRILL_STALE);
+	}
 
 	const struct rw_run *shown = deployment == NULL ? NULL : shown_breaker(deployment, run);
 
 	if (shown != NULL)
 		fill_breaker(core, shown, out);
 	if (out->breaker_open) {
+		out->decision = RW_ABORT;
+		return;
+	}
+	if (deployment != NULL && rw_drill_holds(deployment, now)) {
+		add_reason(out, true, RW_REASON_DRILL);
 		out->decision = RW_ABORT;
 		return;
 	}

@@ -18,6 +18,7 @@ bool rw_core_ring_at(const struct rw_core *core, uint32_t index, struct rw_ring_
 	out->enrolled = core->rings[index].enrolled;
 	memcpy(out->presence, core->rings[index].presence, sizeof(out->presence));
 	out->fleet = core->enrolled;
+	out->proved_wall_ms = core->rings[index].proved_wall_ms;
 	return true;
 }
 
@@ -53,6 +54,11 @@ rw_host_handle rw_core_host_find(const struct rw_core *core, const char *host_id
 uint32_t rw_core_deployment_count(const struct rw_core *core)
 {
 	return core->deployment_count;
+}
+
+uint64_t rw_core_deployment_number(const struct rw_core *core, uint32_t index)
+{
+	return index < core->deployment_count ? core->deployments[index]->number : 0;
 }
 
 bool rw_core_deployment_at(const struct rw_core *core, uint32_t index,

@@ -165,6 +165,21 @@ static void tell_core(struct rw_session *s, const Ringwatch__V1__EventBatch *bat
 	rw_core_event(rw_hub_core(s->ingest->hub), s->host, &input, rw_hub_now(s->ingest->hub));
 }
 
+/* A staged failure counts in nothing: only who has asked for it hears of it. */
+static void tell_drills(struct rw_session *s, const Ringwatch__V1__Event *event)
+{
+	struct rw_hub *hub = s->ingest->hub;
+	const char *name = NULL;
+
+	for (size_t i = 0; i < event->n_facts; i++) {
+		if (event->facts[i]->name == RINGWATCH__V1__FACT_NAME__FACT_DRILL)
+			name = event->facts[i]->value;
+	}
+	rw_drills_event(rw_hub_drills(hub), rw_hub_core(hub), s->name, name,
+			event->source == RINGWATCH__V1__SOURCE__SOURCE_LOG, event->detail,
+			rw_hub_now(hub));
+}
+
 /* What the kernel did, not what is told about it. */
 static bool is_happening(const Ringwatch__V1__Event *event)
 {
@@ -212,7 +227,9 @@ static uint64_t take_event(struct rw_session *s, struct rw_host_entry *entry,
 	 * acknowledged, without what it did to the judgement. The store first: what
 	 * it refuses comes again, and must not have been judged already. */
 	uint64_t sequence = rw_store_push_event(rw_hub_store(hub), &row);
-	if (sequence != 0 && is_happening(event))
+	if (sequence != 0 && event->kind == RINGWATCH__V1__KIND__KIND_DRILL)
+		tell_drills(s, event);
+	else if (sequence != 0 && is_happening(event))
 		tell_core(s, batch, event);
 	return sequence;
 }

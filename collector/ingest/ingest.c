@@ -332,6 +332,17 @@ void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 		rw_session_challenge(entry->session, nonce);
 }
 
+bool rw_ingest_drill(struct rw_ingest *ingest, rw_host_handle host,
+		     const uint8_t name[RW_DRILL_BYTES])
+{
+	struct rw_host_entry *entry = rw_hosts_at(rw_hub_hosts(ingest->hub), host);
+
+	if (entry == NULL || entry->session == NULL)
+		return false;
+	rw_session_drill(entry->session, name);
+	return true;
+}
+
 /* ---- watched modules ----------------------------------------------------------------------- */
 
 static void add_watched(struct rw_ingest *ingest, const char *module)

@@ -61,6 +61,10 @@ int rw_ingest_resolve(const char *text, int type, struct sockaddr_storage *out,
 void rw_ingest_challenge(struct rw_ingest *ingest, rw_host_handle host,
 			 const uint8_t nonce[RW_GASP_NONCE_BYTES]);
 
+/* Asks the host's sensor to stage a failure of this name. False: it has no session. */
+bool rw_ingest_drill(struct rw_ingest *ingest, rw_host_handle host,
+		     const uint8_t name[RW_DRILL_BYTES]);
+
 /* For the hub. */
 void rw_ingest_probe(struct rw_ingest *ingest, rw_host_handle host);
 /* An operator has retired it: its session ends. */

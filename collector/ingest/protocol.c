@@ -314,6 +314,20 @@ void rw_session_challenge(struct rw_session *s, const uint8_t nonce[RW_GASP_NONC
 	rw_session_send(s, &frame);
 }
 
+void rw_session_drill(struct rw_session *s, const uint8_t name[RW_DRILL_BYTES])
+{
+	Ringwatch__V1__Drill message = RINGWATCH__V1__DRILL__INIT;
+	Ringwatch__V1__Frame frame = RINGWATCH__V1__FRAME__INIT;
+	uint8_t copy[RW_DRILL_BYTES];
+
+	memcpy(copy, name, sizeof(copy)); /* the message's pointer is not const */
+	message.drill.data = copy;
+	message.drill.len = sizeof(copy);
+	frame.body_case = RINGWATCH__V1__FRAME__BODY_DRILL;
+	frame.drill = &message;
+	rw_session_send(s, &frame);
+}
+
 void rw_session_watch(struct rw_session *s)
 {
 	Ringwatch__V1__Watch message = RINGWATCH__V1__WATCH__INIT;

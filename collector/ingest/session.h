@@ -168,6 +168,7 @@ int rw_session_frame(void *context, const uint8_t *message, size_t length);
 void rw_session_win(struct rw_session *session);
 /* Its host is to write this nonce into its kernel log. */
 void rw_session_challenge(struct rw_session *session, const uint8_t nonce[RW_GASP_NONCE_BYTES]);
+void rw_session_drill(struct rw_session *session, const uint8_t name[RW_DRILL_BYTES]);
 /* Its sensor is to report the modules that ingest watches. */
 void rw_session_watch(struct rw_session *session);
 /* Its place in the host's entry, and as a rival. */

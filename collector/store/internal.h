@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The writing connection from inside: what opening, writing, sweeping and
- * loading share. Nothing outside of collector/store/ includes it.
+ * loading share; and what the files that read beside it do. Nothing outside of collector/store/
+ * includes it.
  */
 #ifndef RINGWATCH_STORE_INTERNAL_H
 #define RINGWATCH_STORE_INTERNAL_H
@@ -24,6 +25,11 @@ enum {
 /* The signature of the row that counts what was beyond a quota. */
 #define RW_STORE_OVER_QUOTA "over quota"
 
+/* The last verdict that each target was told of each deployment and ring. */
+#define RW_STORE_LAST_TOLD                                                                         \
+	"SELECT max(row_id) FROM deliveries WHERE kind<>'" RW_DELIVERY_BREAKER                     \
+	"' GROUP BY target, deployment, ring"
+
 enum rw_statement {
 	S_BEGIN,
 	S_COMMIT,
@@ -37,6 +43,12 @@ enum rw_statement {
 	S_EVIDENCE_CLEAR,
 	S_SIGHTING,
 	S_TROUBLE,
+	S_FORGET_DEPLOYMENT,
+	S_FORGET_RUNS,
+	S_FORGET_EXPOSURES,
+	S_FORGET_EVIDENCE,
+	S_FORGET_SIGHTINGS,
+	S_FORGET_SAMPLES,
 	S_FLEET_SIGNATURE,
 	S_FLEET_SIGNATURE_GONE,
 	S_LIFE,
@@ -52,6 +64,15 @@ enum rw_statement {
 	S_SPOOL_NEW,
 	S_SPOOL_FORGET,
 	S_AUDIT,
+	S_SAMPLE,
+	S_SLOT_TAKEN,
+	S_SLOT_RETURNED,
+	S_DRILL,
+	S_DELIVERY_OVERTAKE,
+	S_DELIVERY_CROWD,
+	S_DELIVERY_NEW,
+	S_DELIVERY_RESULT,
+	S_DELIVERY_RETRY,
 	S_SWEEP_EVENTS,
 	S_SWEEP_EXCERPTS,
 	S_SWEEP_OVERFLOWS,
@@ -59,6 +80,9 @@ enum rw_statement {
 	S_SWEEP_EXCERPT_DAYS,
 	S_SWEEP_TRANSITIONS,
 	S_SWEEP_EXPOSURES,
+	S_SWEEP_SAMPLES,
+	S_SWEEP_DRILLS,
+	S_SWEEP_DELIVERIES,
 	S_SWEEP_NEXT,
 	S_COUNT
 };
@@ -75,6 +99,11 @@ struct rw_journal {
 	bool in_transaction;
 	struct rw_journal_counts counts; /* of the transaction */
 	char error[RW_STORE_ERROR_BYTES];
+};
+
+/* A connection of its own, which cannot write. */
+struct rw_store_reader {
+	sqlite3 *db;
 };
 
 /* ---- binding: statements.c ------------------------------------------------ */
@@ -104,13 +133,24 @@ void rw_binder_put_back(struct rw_binder *b);
 /* One without values. */
 int rw_run_plain(struct rw_journal *journal, enum rw_statement which);
 
+/* ---- drills.c -------------------------------------------------------------- */
+
+int rw_journal_load_drills(struct rw_journal *journal, const struct rw_store_loader *loader,
+			   char error[RW_STORE_ERROR_BYTES]);
+/* The columns of RW_DRILL_COLUMNS, from this one on. False: one is no text, or too long. */
+bool rw_drill_row_read(sqlite3_stmt *statement, int first, struct rw_drill_row *out);
+#define RW_DRILL_COLUMNS                                                                           \
+	"drill, deployment, ring, host, actor, started_wall_ms, proved_wall_ms, ended_wall_ms,"    \
+	" detail"
+
 /* ---- opening: open.c, migrate.c ------------------------------------------- */
 
 /*
- * Brings a database of schema 2 to 3, all of it or nothing. Returns SQLite's code; after an
- * error the connection is only to be closed, which takes back what was done.
+ * Brings a database of schema `from` (2 or 3) to RW_STORE_SCHEMA, all of it or nothing. Returns
+ * SQLite's code; after an error the connection is only to be closed, which takes back what was
+ * done.
  */
-int rw_journal_migrate(struct rw_journal *journal);
+int rw_journal_migrate(struct rw_journal *journal, int64_t from);
 
 /* Damage was met: the next opening is to look through all of the file. */
 void rw_journal_suspect(struct rw_journal *journal);

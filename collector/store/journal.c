@@ -262,6 +262,22 @@ int rw_journal_put_signature(struct rw_journal *journal, const struct rw_signatu
 	return rw_binder_run(&b);
 }
 
+int rw_journal_forget_deployment(struct rw_journal *journal, const struct rw_deployment_row *row)
+{
+	static const enum rw_statement forget[] = {S_FORGET_SAMPLES,  S_FORGET_SIGHTINGS,
+						   S_FORGET_EVIDENCE, S_FORGET_EXPOSURES,
+						   S_FORGET_RUNS,     S_FORGET_DEPLOYMENT};
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < sizeof(forget) / sizeof(forget[0]); i++) {
+		struct rw_binder b = rw_bind_to(journal, forget[i]);
+
+		rw_bind_text(&b, row->id);
+		err = rw_binder_run(&b);
+	}
+	return err;
+}
+
 int rw_journal_forget_signature(struct rw_journal *journal, const struct rw_signature_row *row)
 {
 	struct rw_binder b = rw_bind_to(journal, S_FLEET_SIGNATURE_GONE);
@@ -293,5 +309,36 @@ int rw_journal_put_audit(struct rw_journal *journal, const struct rw_audit_row *
 	rw_bind_text(&b, row->action);
 	rw_bind_text(&b, row->subject);
 	rw_bind_text(&b, row->detail);
+	return rw_binder_run(&b);
+}
+
+int rw_journal_put_sample(struct rw_journal *journal, const struct rw_sample_row *row)
+{
+	struct rw_binder b = rw_bind_to(journal, S_SAMPLE);
+
+	rw_bind_text(&b, row->deployment);
+	rw_bind_text(&b, row->ring);
+	rw_bind_u64(&b, row->at_wall_ms);
+	rw_bind_u64(&b, row->step);
+	rw_bind_i64(&b, row->decision);
+	rw_bind_i64(&b, row->breaker_open);
+	rw_bind_u64(&b, row->exposed);
+	rw_bind_u64(&b, row->at_risk);
+	rw_bind_u64(&b, row->failed);
+	rw_bind_u64(&b, row->unheard);
+	rw_bind_u64(&b, row->coverage_ppm);
+	rw_bind_u64(&b, row->observed_ms);
+	return rw_binder_run(&b);
+}
+
+int rw_journal_put_slot(struct rw_journal *journal, const struct rw_slot_row *row)
+{
+	bool returned = row->reserved_wall_ms == 0;
+	struct rw_binder b = rw_bind_to(journal, returned ? S_SLOT_RETURNED : S_SLOT_TAKEN);
+
+	rw_bind_text(&b, row->ring);
+	rw_bind_text(&b, row->holder);
+	if (!returned)
+		rw_bind_u64(&b, row->reserved_wall_ms);
 	return rw_binder_run(&b);
 }

@@ -29,6 +29,7 @@ enum rw_event_text {
 	RW_EVENT_DETAIL,
 	RW_EVENT_STACK,
 	RW_EVENT_FACTS,
+	RW_EVENT_DRILL, /* "" but of a drill */
 	RW_EVENT_TEXT_COUNT
 };
 
@@ -69,7 +70,10 @@ int rw_journal_clear_evidence(struct rw_journal *journal, const struct rw_run_ro
 int rw_journal_put_sighting(struct rw_journal *journal, const struct rw_sighting_row *row);
 int rw_journal_put_trouble(struct rw_journal *journal, const struct rw_trouble_row *row);
 int rw_journal_put_signature(struct rw_journal *journal, const struct rw_signature_row *row);
+/* And whatever row names it, but for events and audit. */
+int rw_journal_forget_deployment(struct rw_journal *journal, const struct rw_deployment_row *row);
 int rw_journal_forget_signature(struct rw_journal *journal, const struct rw_signature_row *row);
+int rw_journal_put_sample(struct rw_journal *journal, const struct rw_sample_row *row);
 int rw_journal_put_life(struct rw_journal *journal, const struct rw_life_row *row);
 int rw_journal_put_event(struct rw_journal *journal, const struct rw_journal_event *event);
 
@@ -81,6 +85,13 @@ struct rw_journal_counts {
 struct rw_journal_counts rw_journal_counts(const struct rw_journal *journal);
 
 int rw_journal_put_audit(struct rw_journal *journal, const struct rw_audit_row *row);
+int rw_journal_put_slot(struct rw_journal *journal, const struct rw_slot_row *row);
+int rw_journal_put_drill(struct rw_journal *journal, const struct rw_drill_row *row);
+int rw_journal_put_delivery(struct rw_journal *journal, const struct rw_delivery_row *row);
+int rw_journal_put_delivery_result(struct rw_journal *journal,
+				   const struct rw_delivery_result *result);
+/* With the texts and the time of the result alone. */
+int rw_journal_retry_delivery(struct rw_journal *journal, const struct rw_delivery_result *result);
 
 /*
  * Removes events and presence transitions from before `before_wall_ms`, a

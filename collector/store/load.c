@@ -518,5 +518,5 @@ int rw_journal_load(struct rw_journal *journal, const struct rw_store_loader *lo
 		if (err != 0)
 			return err;
 	}
-	return 0;
+	return loader->drill == NULL ? 0 : rw_journal_load_drills(journal, loader, error);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store of the schema before this one, brought up to it in one transaction:
+ * A store of an earlier schema, brought up to this one in one transaction:
  * after a failure or a kill at any instant it is what it was. What stands here
  * is frozen: schema.sql may change with the next number, this may not.
  *
@@ -83,12 +83,72 @@ static const char to_3[] =
 	" (SELECT 1 FROM runs WHERE step > 0);"
 	"PRAGMA user_version=3;";
 
-int rw_journal_migrate(struct rw_journal *journal)
+static const char to_4[] = "ALTER TABLE events ADD COLUMN drill TEXT NOT NULL DEFAULT '';"
+			   "CREATE TABLE bake_samples (\n"
+			   "  deployment TEXT NOT NULL,\n"
+			   "  ring TEXT NOT NULL,\n"
+			   "  at_wall_ms INTEGER NOT NULL,\n"
+			   "  step INTEGER NOT NULL,\n"
+			   "  verdict INTEGER NOT NULL,\n"
+			   "  breaker_open INTEGER NOT NULL,\n"
+			   "  exposed INTEGER NOT NULL,\n"
+			   "  at_risk INTEGER NOT NULL,\n"
+			   "  failed INTEGER NOT NULL,\n"
+			   "  unheard INTEGER NOT NULL,\n"
+			   "  coverage INTEGER NOT NULL,\n"
+			   "  observed_ms INTEGER NOT NULL,\n"
+			   "  PRIMARY KEY (deployment, ring, at_wall_ms)\n"
+			   ") STRICT, WITHOUT ROWID;\n"
+			   "CREATE TABLE deliveries (\n"
+			   "  row_id INTEGER PRIMARY KEY,\n"
+			   "  delivery TEXT NOT NULL UNIQUE,\n"
+			   "  target TEXT NOT NULL,\n"
+			   "  kind TEXT NOT NULL,\n"
+			   "  deployment TEXT NOT NULL,\n"
+			   "  ring TEXT NOT NULL,\n"
+			   "  created_wall_ms INTEGER NOT NULL,\n"
+			   "  body TEXT NOT NULL,\n"
+			   "  state INTEGER NOT NULL,\n"
+			   "  attempts INTEGER NOT NULL,\n"
+			   "  next_wall_ms INTEGER NOT NULL,\n"
+			   "  ended_wall_ms INTEGER NOT NULL,\n"
+			   "  error TEXT NOT NULL\n"
+			   ") STRICT;\n"
+			   "CREATE INDEX deliveries_by_state ON deliveries (state, next_wall_ms);\n"
+			   "CREATE TABLE drills (\n"
+			   "  row_id INTEGER PRIMARY KEY,\n"
+			   "  drill TEXT NOT NULL UNIQUE,\n"
+			   "  deployment TEXT NOT NULL,\n"
+			   "  ring TEXT NOT NULL,\n"
+			   "  host TEXT NOT NULL,\n"
+			   "  actor TEXT NOT NULL,\n"
+			   "  started_wall_ms INTEGER NOT NULL,\n"
+			   "  proved_wall_ms INTEGER NOT NULL,\n"
+			   "  ended_wall_ms INTEGER NOT NULL,\n"
+			   "  detail TEXT NOT NULL\n"
+			   ") STRICT;\n"
+			   "CREATE TABLE fleetlock_slots (\n"
+			   "  ring TEXT NOT NULL,\n"
+			   "  id TEXT NOT NULL,\n"
+			   "  reserved_wall_ms INTEGER NOT NULL,\n"
+			   "  PRIMARY KEY (ring, id)\n"
+			   ") STRICT, WITHOUT ROWID;\n"
+			   "PRAGMA user_version=4;";
+
+static const char views[] =
+#include "store_views.h"
+	;
+
+int rw_journal_migrate(struct rw_journal *journal, int64_t from)
 {
 	int code = sqlite3_exec(journal->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
-	if (code == SQLITE_OK)
+	if (code == SQLITE_OK && from == 2)
 		code = sqlite3_exec(journal->db, to_3, NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(journal->db, to_4, NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(journal->db, views, NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(journal->db, "COMMIT", NULL, NULL, NULL);
 	return code;

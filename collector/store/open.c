@@ -31,7 +31,7 @@
 
 enum {
 	APPLICATION_ID = 0x72777374, /* "rwst", in the file's header */
-	SCHEMA_BEFORE = 2,           /* what rw_journal_migrate() reads */
+	SCHEMA_FIRST = 2,            /* from which on rw_journal_migrate() reads */
 	MARK_BYTES = 128,
 	BOOT_NAME_BYTES = 33,
 	CLOSE_BUSY_MS = 100, /* what a reader may hold up the last checkpoint for */
@@ -39,6 +39,7 @@ enum {
 
 static const char schema[] =
 #include "store_schema.h"
+#include "store_views.h"
 	;
 
 static int fail(char error[RW_STORE_ERROR_BYTES], int err, const char *path, const char *what)
@@ -252,10 +253,10 @@ static int check_schema(struct rw_journal *journal, const char *path, bool thoro
 		return 0;
 	if (application != APPLICATION_ID)
 		return fail(error, -EPROTO, path, "is a database of another program");
-	if (*version != RW_STORE_SCHEMA && *version != SCHEMA_BEFORE) {
+	if (*version > RW_STORE_SCHEMA || *version < SCHEMA_FIRST) {
 		snprintf(error, RW_STORE_ERROR_BYTES,
-			 "%s: holds store schema %lld, this collector needs %d or %d%s", path,
-			 (long long)*version, (int)RW_STORE_SCHEMA, (int)SCHEMA_BEFORE,
+			 "%s: holds store schema %lld, this collector needs %d to %d%s", path,
+			 (long long)*version, (int)SCHEMA_FIRST, (int)RW_STORE_SCHEMA,
 			 *version == 1 ? "; no release has written 1, so nothing reads it on: move "
 					 "the file away to begin a new one"
 				       : "");
@@ -271,11 +272,16 @@ static int bring_up(struct rw_journal *journal, const char *path, int64_t versio
 		return make_schema(journal, path, error);
 	if (version == RW_STORE_SCHEMA)
 		return 0;
-	if (rw_journal_migrate(journal) != SQLITE_OK)
-		return open_failed(journal, path, "migrate it from schema 2 to 3", error);
-	rw_info("event=store_migrated path=%s from=2 to=3 "
-		"detail=\"store: migrated from schema 2 to 3\"",
-		path);
+	if (rw_journal_migrate(journal, version) != SQLITE_OK) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "migrate it from schema %d to %d", (int)version,
+			 (int)RW_STORE_SCHEMA);
+		return open_failed(journal, path, what, error);
+	}
+	rw_info("event=store_migrated path=%s from=%d to=%d "
+		"detail=\"store: migrated from schema %d to %d\"",
+		path, (int)version, (int)RW_STORE_SCHEMA, (int)version, (int)RW_STORE_SCHEMA);
 	return 0;
 }
 

@@ -10,14 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/store/journal.h"
+#include "collector/store/internal.h"
 #include "collector/store/store.h"
 
 enum { READ_LIMIT_MAX = 10000, SQL_BYTES = 2048, FILTERS_MAX = 16, SPOOL_HEX_BYTES = 33 };
-
-struct rw_store_reader {
-	sqlite3 *db;
-};
 
 int rw_store_reader_open(const char *path, struct rw_store_reader **out,
 			 char error[RW_STORE_ERROR_BYTES])
@@ -59,6 +55,7 @@ struct query {
 	char sql[SQL_BYTES];
 	size_t used;
 	bool has_condition;
+	bool oldest_first;
 	int filters;
 	struct {
 		const char *text; /* NULL: the number */
@@ -102,7 +99,8 @@ static void filter_number(struct query *query, const char *condition, uint64_t v
 static int prepare(struct rw_store_reader *reader, struct query *query, uint32_t limit,
 		   sqlite3_stmt **out)
 {
-	add_sql(query, " ORDER BY row_id DESC LIMIT ?");
+	add_sql(query,
+		query->oldest_first ? " ORDER BY row_id LIMIT ?" : " ORDER BY row_id DESC LIMIT ?");
 	int code = sqlite3_prepare_v2(reader->db, query->sql, -1, out, NULL);
 	for (int i = 0; code == SQLITE_OK && i < query->filters; i++) {
 		if (query->filter[i].text != NULL)
@@ -219,7 +217,7 @@ int rw_store_reader_events(struct rw_store_reader *reader, const struct rw_event
 			   int (*row)(void *context, const struct rw_event_row *row), void *context)
 {
 	struct event_sink sink = {row, context};
-	struct query query = {0};
+	struct query query = {.oldest_first = asked->oldest_first};
 	sqlite3_stmt *statement;
 
 	add_sql(&query, EVENT_COLUMNS " FROM events");
@@ -237,7 +235,7 @@ int rw_store_reader_events(struct rw_store_reader *reader, const struct rw_event
 		asked->deployment);
 	filter_number(&query, "at_wall_ms>=?", asked->since_wall_ms);
 	filter_number(&query, "at_wall_ms<=?", asked->until_wall_ms);
-	filter_number(&query, "row_id<?", asked->cursor);
+	filter_number(&query, asked->oldest_first ? "row_id>?" : "row_id<?", asked->cursor);
 	int err = prepare(reader, &query, asked->limit, &statement);
 	return err != 0 ? err : each_row(statement, emit_event, &sink);
 }
@@ -301,6 +299,66 @@ int rw_store_reader_audit(struct rw_store_reader *reader, uint64_t cursor, uint3
 	return err != 0 ? err : each_row(statement, emit_audit, &sink);
 }
 
+/* ---- drills --------------------------------------------------------------------- */
+
+struct drill_sink {
+	int (*row)(void *context, uint64_t row_id, const struct rw_drill_row *row);
+	void *context;
+};
+
+static int emit_drill(sqlite3_stmt *s, void *context)
+{
+	struct drill_sink *sink = context;
+	struct rw_drill_row row;
+
+	return rw_drill_row_read(s, 1, &row) ? sink->row(sink->context, number(s, 0), &row)
+					     : -EUCLEAN;
+}
+
+int rw_store_reader_drills(struct rw_store_reader *reader, const struct rw_drill_query *wanted,
+			   int (*row)(void *context, uint64_t row_id,
+				      const struct rw_drill_row *row),
+			   void *context)
+{
+	struct drill_sink sink = {row, context};
+	struct query query = {0};
+	sqlite3_stmt *statement;
+
+	add_sql(&query, "SELECT row_id, " RW_DRILL_COLUMNS " FROM drills");
+	filter_text(&query, "ring=?", wanted->ring);
+	filter_text(&query, "drill=?", wanted->drill);
+	filter_number(&query, "row_id<?", wanted->cursor);
+	int err = prepare(reader, &query, wanted->limit, &statement);
+	return err != 0 ? err : each_row(statement, emit_drill, &sink);
+}
+
+/* ---- slots ---------------------------------------------------------------------- */
+
+struct slot_sink {
+	int (*row)(void *context, const struct rw_slot_row *row);
+	void *context;
+};
+
+static int emit_slot(sqlite3_stmt *s, void *context)
+{
+	struct slot_sink *sink = context;
+	const struct rw_slot_row row = {
+		.ring = text(s, 0), .holder = text(s, 1), .reserved_wall_ms = number(s, 2)};
+
+	return sink->row(sink->context, &row);
+}
+
+int rw_store_reader_slots(struct rw_store_reader *reader,
+			  int (*row)(void *context, const struct rw_slot_row *row), void *context)
+{
+	static const char sql[] = "SELECT ring, id, reserved_wall_ms FROM fleetlock_slots";
+	struct slot_sink sink = {row, context};
+	sqlite3_stmt *statement;
+	int code = sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL);
+
+	return code != SQLITE_OK ? rw_journal_errno(code) : each_row(statement, emit_slot, &sink);
+}
+
 /* ---- transitions ------------------------------------------------------------------ */
 
 struct transition_sink {
@@ -343,4 +401,86 @@ int rw_store_reader_transitions(struct rw_store_reader *reader, const char *host
 	filter_number(&query, "row_id<?", cursor);
 	int err = prepare(reader, &query, limit, &statement);
 	return err != 0 ? err : each_row(statement, emit_transition, &sink);
+}
+
+int rw_store_reader_transitions_after(
+	struct rw_store_reader *reader, uint64_t row_id, uint32_t limit,
+	int (*row)(void *context, const struct rw_transition_read *row), void *context)
+{
+	struct transition_sink sink = {row, context};
+	struct query query = {.oldest_first = true};
+	sqlite3_stmt *statement;
+
+	add_sql(&query, "SELECT row_id, at_wall_ms, host, ring, was, is_now FROM transitions");
+	filter_number(&query, "row_id>?", row_id);
+	int err = prepare(reader, &query, limit, &statement);
+	return err != 0 ? err : each_row(statement, emit_transition, &sink);
+}
+
+static int take_newest(sqlite3_stmt *s, void *context)
+{
+	struct rw_store_newest *out = context;
+
+	*out = (struct rw_store_newest){number(s, 0), number(s, 1)};
+	return 0;
+}
+
+int rw_store_reader_newest(struct rw_store_reader *reader, struct rw_store_newest *out)
+{
+	static const char sql[] = "SELECT (SELECT coalesce(max(row_id), 0) FROM events),"
+				  " (SELECT coalesce(max(row_id), 0) FROM transitions)";
+	sqlite3_stmt *statement;
+	int code = sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL);
+
+	return code != SQLITE_OK ? rw_journal_errno(code) : each_row(statement, take_newest, out);
+}
+
+/* ---- samples of a bake -------------------------------------------------------------- */
+
+struct sample_sink {
+	int (*row)(void *context, const struct rw_sample_row *row);
+	void *context;
+};
+
+static int emit_sample(sqlite3_stmt *s, void *context)
+{
+	struct sample_sink *sink = context;
+	struct rw_sample_row row = {
+		.at_wall_ms = number(s, 0),
+		.step = (uint32_t)number(s, 1),
+		.decision = (enum rw_decision)number(s, 2),
+		.breaker_open = number(s, 3) != 0,
+		.exposed = number(s, 4),
+		.at_risk = number(s, 5),
+		.failed = number(s, 6),
+		.unheard = number(s, 7),
+		.coverage_ppm = (uint32_t)number(s, 8),
+		.observed_ms = number(s, 9),
+	};
+
+	return sink->row(sink->context, &row);
+}
+
+int rw_store_reader_samples(struct rw_store_reader *reader, const char *deployment,
+			    const char *ring,
+			    int (*row)(void *context, const struct rw_sample_row *row),
+			    void *context)
+{
+	static const char sql[] =
+		"SELECT at_wall_ms, step, verdict, breaker_open, exposed, at_risk, failed, unheard,"
+		" coverage, observed_ms FROM bake_samples WHERE deployment=?1 AND ring=?2"
+		" ORDER BY at_wall_ms";
+	struct sample_sink sink = {row, context};
+	sqlite3_stmt *statement;
+	int code = sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_text(statement, 1, deployment, -1, SQLITE_STATIC);
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_text(statement, 2, ring, -1, SQLITE_STATIC);
+	if (code != SQLITE_OK) {
+		sqlite3_finalize(statement);
+		return rw_journal_errno(code);
+	}
+	return each_row(statement, emit_sample, &sink);
 }

@@ -16,7 +16,7 @@ CREATE TABLE hosts (
   heard_wall_ms INTEGER NOT NULL,
   goodbye INTEGER NOT NULL,
   back_by_wall_ms INTEGER NOT NULL,
--- 0 or 1; a column with a DEFAULT came with schema 3
+-- 0 or 1; a column with a DEFAULT came with a later schema
   excluded INTEGER NOT NULL DEFAULT 0,
   by_age INTEGER NOT NULL DEFAULT 0,
   unregistered INTEGER NOT NULL DEFAULT 0
@@ -180,7 +180,9 @@ CREATE TABLE events (
 -- frames parted by newlines
   stack TEXT NOT NULL,
 -- a JSON object of texts
-  facts TEXT NOT NULL
+  facts TEXT NOT NULL,
+-- of a staged failure, the name of its drill; it counts in nothing
+  drill TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX events_by_host ON events (host);
 CREATE INDEX events_by_signature ON events (signature);
@@ -230,6 +232,69 @@ CREATE TABLE spools (
   sequence INTEGER NOT NULL,
   used_wall_ms INTEGER NOT NULL,
   PRIMARY KEY (host, spool_id)
+) STRICT, WITHOUT ROWID;
+
+-- What a verdict said over a bake, for its timeline.
+CREATE TABLE bake_samples (
+  deployment TEXT NOT NULL,
+  ring TEXT NOT NULL,
+  at_wall_ms INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+-- enum rw_decision, and whether the breaker was open
+  verdict INTEGER NOT NULL,
+  breaker_open INTEGER NOT NULL,
+  exposed INTEGER NOT NULL,
+  at_risk INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  unheard INTEGER NOT NULL,
+-- parts per million
+  coverage INTEGER NOT NULL,
+  observed_ms INTEGER NOT NULL,
+  PRIMARY KEY (deployment, ring, at_wall_ms)
+) STRICT, WITHOUT ROWID;
+
+-- What is to be told to webhooks, and what became of it.
+CREATE TABLE deliveries (
+  row_id INTEGER PRIMARY KEY,
+  delivery TEXT NOT NULL UNIQUE,
+  target TEXT NOT NULL,
+-- the verdict that is told (proceed, hold, abort or drill), or breaker
+  kind TEXT NOT NULL,
+  deployment TEXT NOT NULL,
+  ring TEXT NOT NULL,
+  created_wall_ms INTEGER NOT NULL,
+  body TEXT NOT NULL,
+-- 1 pending, 2 delivered, 3 dead, 4 skipped
+  state INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  next_wall_ms INTEGER NOT NULL,
+-- of a pending one, when an operator had it tried again
+  ended_wall_ms INTEGER NOT NULL,
+  error TEXT NOT NULL
+) STRICT;
+CREATE INDEX deliveries_by_state ON deliveries (state, next_wall_ms);
+
+-- Failures that were staged to prove that the way from a sensor to the verdict is whole.
+CREATE TABLE drills (
+  row_id INTEGER PRIMARY KEY,
+  drill TEXT NOT NULL UNIQUE,
+  deployment TEXT NOT NULL,
+  ring TEXT NOT NULL,
+  host TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  started_wall_ms INTEGER NOT NULL,
+-- its event was received, and the verdict said abort
+  proved_wall_ms INTEGER NOT NULL,
+  ended_wall_ms INTEGER NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;
+
+-- Hosts that were told that they may reboot, and have not yet said that they did.
+CREATE TABLE fleetlock_slots (
+  ring TEXT NOT NULL,
+  id TEXT NOT NULL,
+  reserved_wall_ms INTEGER NOT NULL,
+  PRIMARY KEY (ring, id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit (

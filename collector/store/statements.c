@@ -61,6 +61,12 @@ const char *const rw_statements[S_COUNT] = {
 		      " ON CONFLICT (host) DO UPDATE SET crashes=?2, modules=?3,"
 		      " maintenance_until_wall_ms=?4, crash_epoch=?5, silence_epoch=?6,"
 		      " excused_boot_order=?7",
+	[S_FORGET_DEPLOYMENT] = "DELETE FROM deployments WHERE deployment=?1",
+	[S_FORGET_RUNS] = "DELETE FROM runs WHERE deployment=?1",
+	[S_FORGET_EXPOSURES] = "DELETE FROM exposures WHERE deployment=?1",
+	[S_FORGET_EVIDENCE] = "DELETE FROM evidence WHERE deployment=?1",
+	[S_FORGET_SAMPLES] = "DELETE FROM bake_samples WHERE deployment=?1",
+	[S_FORGET_SIGHTINGS] = "DELETE FROM sightings WHERE deployment=?1",
 	[S_FLEET_SIGNATURE] =
 		"INSERT INTO fleet_signatures (signature, before_wall_ms, since_wall_ms,"
 		" last_wall_ms, control_wall_ms) VALUES (?1,?2,?3,?4,?5)"
@@ -72,13 +78,13 @@ const char *const rw_statements[S_COUNT] = {
 		   " VALUES (1,?1,?2,?3,?4,?5,?6,?7)"
 		   " ON CONFLICT (only) DO UPDATE SET told_wall_ms=?1, listened_ms=?2, epoch=?3,"
 		   " blackout=?4, natural_host_ms=?5, natural_failures=?6, natural_watched_ms=?7",
-	[S_EVENT] =
-		"INSERT INTO events (host, ring, kind, severity, source, boot_id, comm,"
-		" signature, symbol, module, detail, stack, facts, spool_id, sequence, at_wall_ms,"
-		" received_wall_ms, host_wall_ms, boot_order, boot_ms, cpu, pid, error, count)"
-		" VALUES "
-		"(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,"
-		"?22,?23,?24)",
+	[S_EVENT] = "INSERT INTO events (host, ring, kind, severity, source, boot_id, comm,"
+		    " signature, symbol, module, detail, stack, facts, drill, spool_id, sequence,"
+		    " at_wall_ms, received_wall_ms, host_wall_ms, boot_order, boot_ms, cpu, pid, "
+		    "error, count)"
+		    " VALUES "
+		    "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,"
+		    "?22,?23,?24,?25)",
 	[S_SIGNATURE_KNOWN] = "SELECT 1 FROM signatures"
 			      " WHERE day=?1 AND host=?2 AND severity=?3 AND signature=?4",
 	[S_SIGNATURE_NEW] =
@@ -113,8 +119,40 @@ const char *const rw_statements[S_COUNT] = {
 	[S_SPOOL_FORGET] =
 		"DELETE FROM spools WHERE host=?1 AND spool_id NOT IN (SELECT spool_id FROM spools"
 		" WHERE host=?1 ORDER BY (spool_id=?2) DESC, used_wall_ms DESC LIMIT ?3)",
+	[S_SAMPLE] = "INSERT OR REPLACE INTO bake_samples (deployment, ring, at_wall_ms, step,"
+		     " verdict, breaker_open, exposed, at_risk, failed, unheard, coverage,"
+		     " observed_ms) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
 	[S_AUDIT] = "INSERT INTO audit (at_wall_ms, actor, action, subject, detail)"
 		    " VALUES (?1,?2,?3,?4,?5)",
+	[S_SLOT_TAKEN] = "INSERT OR REPLACE INTO fleetlock_slots (ring, id, reserved_wall_ms)"
+			 " VALUES (?1,?2,?3)",
+	[S_DRILL] = "INSERT INTO drills (" RW_DRILL_COLUMNS ")"
+		    " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)"
+		    " ON CONFLICT (drill) DO UPDATE SET proved_wall_ms=?7, ended_wall_ms=?8,"
+		    " detail=?9",
+	[S_SLOT_RETURNED] = "DELETE FROM fleetlock_slots WHERE ring=?1 AND id=?2",
+	[S_DELIVERY_OVERTAKE] =
+		"UPDATE deliveries SET state=4, ended_wall_ms=?4, error='a later verdict overtook "
+		"it'"
+		" WHERE state=1 AND target=?1 AND deployment=?2 AND ring=?3 AND "
+		"kind<>'" RW_DELIVERY_BREAKER "'",
+	[S_DELIVERY_CROWD] =
+		"UPDATE deliveries SET state=3, ended_wall_ms=?2, error='too many were waiting for "
+		"the target' WHERE row_id IN (SELECT row_id FROM deliveries WHERE state=1 AND "
+		"target=?1 ORDER BY kind='" RW_DELIVERY_BREAKER "', row_id LIMIT max(0, 1 - ?3 +"
+		" (SELECT count(*) FROM deliveries WHERE state=1 AND target=?1)))",
+	[S_DELIVERY_NEW] = "INSERT INTO deliveries (delivery, target, kind, deployment, ring, body,"
+			   " created_wall_ms, state, attempts, next_wall_ms, ended_wall_ms, error)"
+			   " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,?7,?9,?10)",
+	/* One that was overtaken while it was on its way has still arrived. */
+	[S_DELIVERY_RESULT] =
+		"UPDATE deliveries SET state=?2, attempts=attempts+1, next_wall_ms=?3,"
+		" ended_wall_ms=CASE WHEN ?2=1 THEN ended_wall_ms ELSE ?4 END, error=?5"
+		" WHERE delivery=?1 AND (state=1 OR (state=4 AND ?2=2))",
+	[S_DELIVERY_RETRY] =
+		"UPDATE deliveries SET state=1, attempts=0, next_wall_ms=?2, ended_wall_ms=?2"
+		" WHERE delivery=?1 AND state=3 AND (kind='" RW_DELIVERY_BREAKER
+		"' OR row_id IN (" RW_STORE_LAST_TOLD "))",
 	[S_SWEEP_EVENTS] = "DELETE FROM events WHERE row_id BETWEEN ?1 AND ?2 AND received_wall_ms "
 			   "< ?3 AND NOT"
 			   " EXISTS (SELECT 1 FROM deployments d CROSS JOIN exposures x ON "
@@ -140,6 +178,21 @@ const char *const rw_statements[S_COUNT] = {
 		" (SELECT x.deployment, x.host, x.ring FROM deployments d CROSS JOIN exposures x"
 		" ON x.deployment=d.deployment"
 		" WHERE d.state<>?3 AND d.ended_wall_ms BETWEEN 1 AND ?1 - 1 LIMIT ?2)",
+	[S_SWEEP_SAMPLES] =
+		"DELETE FROM bake_samples WHERE (deployment, ring, at_wall_ms) IN"
+		" (SELECT s.deployment, s.ring, s.at_wall_ms FROM deployments d CROSS JOIN"
+		" bake_samples s ON s.deployment=d.deployment"
+		" WHERE d.state<>?3 AND d.ended_wall_ms BETWEEN 1 AND ?1 - 1 LIMIT ?2)",
+	/* What says when each ring was last proved stays. */
+	[S_SWEEP_DRILLS] =
+		"DELETE FROM drills WHERE ended_wall_ms BETWEEN 1 AND ?1 - 1 AND row_id NOT IN"
+		" (SELECT max(row_id) FROM drills WHERE proved_wall_ms > 0 GROUP BY ring)",
+	/* What was told last stays with its deployment: after a start it is not told anew. */
+	[S_SWEEP_DELIVERIES] =
+		"DELETE FROM deliveries WHERE row_id IN (SELECT row_id FROM deliveries l"
+		" WHERE state<>1 AND ended_wall_ms < ?1 AND NOT (row_id IN (" RW_STORE_LAST_TOLD
+		") AND EXISTS (SELECT 1 FROM deployments d WHERE d.deployment=l.deployment"
+		" AND d.state=?3)) LIMIT ?2)",
 	[S_SWEEP_NEXT] =
 		"SELECT min(id) FROM (SELECT * FROM (SELECT row_id AS id, received_wall_ms AS at"
 		" FROM events WHERE row_id > ?1 ORDER BY row_id LIMIT 1) UNION ALL SELECT * FROM"

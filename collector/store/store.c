@@ -36,7 +36,17 @@ enum {
 	FACTS_BYTES = RW_FACTS_MAX * (6 * RW_FACT_VALUE_MAX + FACT_NAME_BYTES) + 16,
 };
 
-enum operation_type { OPERATION_CHANGE, OPERATION_EVENT, OPERATION_AUDIT };
+enum operation_type {
+	OPERATION_CHANGE,
+	OPERATION_EVENT,
+	OPERATION_AUDIT,
+	OPERATION_SAMPLE,
+	OPERATION_SLOT,
+	OPERATION_DRILL,
+	OPERATION_DELIVERY,
+	OPERATION_DELIVERY_RESULT,
+	OPERATION_DELIVERY_RETRY
+};
 
 struct operation {
 	struct operation *next;
@@ -98,6 +108,8 @@ static int apply_change(struct rw_journal *journal, const struct operation *op)
 		return rw_journal_put_sighting(journal, row);
 	case RW_CHANGE_LIFE:
 		return rw_journal_put_life(journal, row);
+	case RW_CHANGE_DEPLOYMENT_GONE:
+		return rw_journal_forget_deployment(journal, row);
 	}
 	return -EINVAL;
 }
@@ -111,6 +123,18 @@ static int apply(struct rw_journal *journal, const struct operation *op)
 		return rw_journal_put_event(journal, (const void *)op->payload);
 	case OPERATION_AUDIT:
 		return rw_journal_put_audit(journal, (const void *)op->payload);
+	case OPERATION_SAMPLE:
+		return rw_journal_put_sample(journal, (const void *)op->payload);
+	case OPERATION_SLOT:
+		return rw_journal_put_slot(journal, (const void *)op->payload);
+	case OPERATION_DRILL:
+		return rw_journal_put_drill(journal, (const void *)op->payload);
+	case OPERATION_DELIVERY:
+		return rw_journal_put_delivery(journal, (const void *)op->payload);
+	case OPERATION_DELIVERY_RESULT:
+		return rw_journal_put_delivery_result(journal, (const void *)op->payload);
+	case OPERATION_DELIVERY_RETRY:
+		return rw_journal_retry_delivery(journal, (const void *)op->payload);
 	}
 	return -EINVAL;
 }
@@ -165,6 +189,20 @@ static void pause_ms(struct rw_store *store, uint64_t ms)
 		;
 }
 
+static void count_commit(struct rw_store_stats *stats, uint64_t took_us)
+{
+	static const uint64_t bounds_us[RW_STORE_LATENCY_BUCKETS - 1] = {
+		1000, 5000, 10000, 50000, 100000, 500000, 1000000, 5000000};
+	size_t bucket = 0;
+
+	while (bucket < RW_STORE_LATENCY_BUCKETS - 1 && took_us > bounds_us[bucket])
+		bucket++;
+	stats->commits++;
+	stats->last_commit_us = took_us;
+	stats->commit_us += took_us;
+	stats->commits_within[bucket]++;
+}
+
 static void add_counts(struct rw_store_stats *stats, struct rw_journal_counts counts)
 {
 	stats->signatures_over_quota += counts.signatures_over_quota;
@@ -193,8 +231,7 @@ static bool commit_batch(struct rw_store *store, const struct operation *batch)
 
 		pthread_mutex_lock(&store->lock);
 		if (err == 0) {
-			store->stats.commits++;
-			store->stats.last_commit_us = took_us;
+			count_commit(&store->stats, took_us);
 			add_counts(&store->stats, rw_journal_counts(store->journal));
 			return true;
 		}
@@ -358,6 +395,7 @@ uint64_t rw_store_push_change(struct rw_store *store, const struct rw_change *ch
 		bytes = sizeof(change->host);
 		break;
 	case RW_CHANGE_DEPLOYMENT:
+	case RW_CHANGE_DEPLOYMENT_GONE:
 		row = &change->deployment;
 		bytes = sizeof(change->deployment);
 		break;
@@ -401,6 +439,15 @@ uint64_t rw_store_push_change(struct rw_store *store, const struct rw_change *ch
 		op->at_wall_ms = change->at_wall_ms;
 		memcpy(op->payload, row, bytes);
 	}
+	return push(store, op);
+}
+
+uint64_t rw_store_push_sample(struct rw_store *store, const struct rw_sample_row *row)
+{
+	struct operation *op = new_operation(OPERATION_SAMPLE, sizeof(*row));
+
+	if (op != NULL)
+		memcpy(op->payload, row, sizeof(*row));
 	return push(store, op);
 }
 
@@ -479,6 +526,17 @@ static const char *name_or_empty(const char *name)
 	return name == NULL ? "" : name;
 }
 
+static const char *drill_of(const Ringwatch__V1__Event *event)
+{
+	if (event->kind != RINGWATCH__V1__KIND__KIND_DRILL)
+		return "";
+	for (size_t i = 0; i < event->n_facts; i++) {
+		if (event->facts[i]->name == RINGWATCH__V1__FACT_NAME__FACT_DRILL)
+			return event->facts[i]->value;
+	}
+	return "unnamed";
+}
+
 uint64_t rw_store_push_event(struct rw_store *store, const struct rw_store_event *event)
 {
 	const Ringwatch__V1__Event *e = event->event;
@@ -512,6 +570,7 @@ uint64_t rw_store_push_event(struct rw_store *store, const struct rw_store_event
 				[RW_EVENT_DETAIL] = e->detail,
 				[RW_EVENT_STACK] = stack,
 				[RW_EVENT_FACTS] = facts,
+				[RW_EVENT_DRILL] = drill_of(e),
 			},
 		.about = e->about,
 		.log_size = event->over_quota ? 0 : (uint32_t)e->log.len, /* it is not kept */
@@ -550,6 +609,84 @@ uint64_t rw_store_push_audit(struct rw_store *store, const struct rw_audit_row *
 		memcpy(op->payload, &kept, sizeof(kept));
 	}
 	return push(store, op);
+}
+
+uint64_t rw_store_push_slot(struct rw_store *store, const struct rw_slot_row *row)
+{
+	const char *texts[] = {row->ring, row->holder};
+	struct rw_slot_row kept = {.reserved_wall_ms = row->reserved_wall_ms};
+	struct operation *op = new_operation(OPERATION_SLOT, sizeof(kept) + texts_length(texts, 2));
+
+	if (op != NULL) {
+		keep_texts(texts, 2, (char *)op->payload + sizeof(kept));
+		kept.ring = texts[0];
+		kept.holder = texts[1];
+		memcpy(op->payload, &kept, sizeof(kept));
+	}
+	return push(store, op);
+}
+
+uint64_t rw_store_push_drill(struct rw_store *store, const struct rw_drill_row *row)
+{
+	struct operation *op = new_operation(OPERATION_DRILL, sizeof(*row));
+
+	if (op != NULL)
+		memcpy(op->payload, row, sizeof(*row));
+	return push(store, op);
+}
+
+uint64_t rw_store_push_delivery(struct rw_store *store, const struct rw_delivery_row *row)
+{
+	const char *texts[] = {row->delivery, row->target, row->kind, row->deployment,
+			       row->ring,     row->body,   row->skip};
+	const size_t count = sizeof(texts) / sizeof(texts[0]);
+	struct rw_delivery_row kept = *row;
+	struct operation *op =
+		new_operation(OPERATION_DELIVERY, sizeof(kept) + texts_length(texts, count));
+
+	if (op != NULL) {
+		keep_texts(texts, count, (char *)op->payload + sizeof(kept));
+		kept.delivery = texts[0];
+		kept.target = texts[1];
+		kept.kind = texts[2];
+		kept.deployment = texts[3];
+		kept.ring = texts[4];
+		kept.body = texts[5];
+		kept.skip = texts[6];
+		memcpy(op->payload, &kept, sizeof(kept));
+	}
+	return push(store, op);
+}
+
+static uint64_t push_result(struct rw_store *store, enum operation_type type,
+			    const struct rw_delivery_result *result)
+{
+	const char *texts[] = {result->delivery, result->error};
+	struct rw_delivery_result kept = *result;
+	struct operation *op = new_operation(type, sizeof(kept) + texts_length(texts, 2));
+
+	if (op != NULL) {
+		keep_texts(texts, 2, (char *)op->payload + sizeof(kept));
+		kept.delivery = texts[0];
+		kept.error = texts[1];
+		memcpy(op->payload, &kept, sizeof(kept));
+	}
+	return push(store, op);
+}
+
+uint64_t rw_store_push_delivery_result(struct rw_store *store,
+				       const struct rw_delivery_result *result)
+{
+	return push_result(store, OPERATION_DELIVERY_RESULT, result);
+}
+
+uint64_t rw_store_push_delivery_retry(struct rw_store *store, const char *delivery,
+				      uint64_t now_wall_ms)
+{
+	const struct rw_delivery_result retry = {
+		.delivery = delivery, .now_wall_ms = now_wall_ms, .error = ""};
+
+	return push_result(store, OPERATION_DELIVERY_RETRY, &retry);
 }
 
 void rw_store_stats(const struct rw_store *store, struct rw_store_stats *out)

@@ -9,6 +9,8 @@ enum {
 	SWEEP_KEYED_ROWS = 20000, /* of what is found by an index, likewise */
 };
 
+static const uint64_t DELIVERIES_KEPT_MS = (uint64_t)RW_DELIVERIES_KEPT_DAYS * RW_STORE_DAY_MS;
+
 static int sweep_piece(struct rw_journal *journal, enum rw_statement which, uint64_t first,
 		       uint64_t before_wall_ms)
 {
@@ -33,15 +35,29 @@ static int sweep_days(struct rw_journal *journal, enum rw_statement which, uint6
 	return rw_binder_run(&b);
 }
 
-/* Of deployments that ended so long ago that their events are gone, too. */
-static int sweep_exposures(struct rw_journal *journal, uint64_t before_wall_ms)
+/* Of deployments that ended so long ago that their events are gone, too; and deliveries. */
+static int sweep_ended(struct rw_journal *journal, enum rw_statement which, uint64_t before_wall_ms)
 {
-	struct rw_binder b = rw_bind_to(journal, S_SWEEP_EXPOSURES);
+	struct rw_binder b = rw_bind_to(journal, which);
 
 	rw_bind_u64(&b, before_wall_ms);
 	rw_bind_u64(&b, SWEEP_KEYED_ROWS);
 	rw_bind_i64(&b, RW_DEPLOYMENT_ACTIVE);
 	return rw_binder_run(&b);
+}
+
+/* All at once: people begin them, one at a time. */
+static int sweep_drills(struct rw_journal *journal, uint64_t before_wall_ms)
+{
+	struct rw_binder b = rw_bind_to(journal, S_SWEEP_DRILLS);
+
+	rw_bind_u64(&b, before_wall_ms);
+	return rw_binder_run(&b);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 int rw_journal_sweep(struct rw_journal *journal, uint64_t now_wall_ms, uint64_t before_wall_ms,
@@ -63,7 +79,14 @@ int rw_journal_sweep(struct rw_journal *journal, uint64_t now_wall_ms, uint64_t 
 	for (size_t i = 0; err == 0 && today > 0 && i < sizeof(days) / sizeof(days[0]); i++)
 		err = sweep_days(journal, days[i], today - 1);
 	if (err == 0 && before_wall_ms > 0)
-		err = sweep_exposures(journal, before_wall_ms);
+		err = sweep_ended(journal, S_SWEEP_EXPOSURES, before_wall_ms);
+	if (err == 0 && before_wall_ms > 0)
+		err = sweep_ended(journal, S_SWEEP_SAMPLES, before_wall_ms);
+	if (err == 0 && before_wall_ms > 0)
+		err = sweep_drills(journal, before_wall_ms);
+	if (err == 0 && now_wall_ms > DELIVERIES_KEPT_MS)
+		err = sweep_ended(journal, S_SWEEP_DELIVERIES,
+				  later(before_wall_ms, now_wall_ms - DELIVERIES_KEPT_MS));
 	if (err == 0)
 		err = rw_journal_commit(journal);
 	if (err != 0) {

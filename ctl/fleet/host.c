@@ -516,6 +516,13 @@ static void on_ack(struct rw_fleet_host *host, const Ringwatch__V1__Ack *ack, ui
 	send_batch(host, now_ms);
 }
 
+static void on_drill(struct rw_fleet_host *host, const Ringwatch__V1__Drill *m, uint64_t now_ms)
+{
+	for (size_t i = 0; i < RW_DRILL_BYTES; i++)
+		snprintf(host->drill + 2 * i, 3, "%02x", m->drill.data[i]);
+	rw_fleet_host_report(host, RINGWATCH__V1__KIND__KIND_DRILL, now_ms);
+}
+
 static void on_probe(struct rw_fleet_host *host, uint64_t nonce, uint64_t now_ms)
 {
 	struct rw_fleet_shared *shared = host->shared;
@@ -558,6 +565,9 @@ static void take_frame(struct rw_fleet_host *host, const Ringwatch__V1__Frame *f
 		host->paused_until_ms = now_ms + frame->throttle->pause_ms;
 		/* What is on its way was left alone: it comes again. */
 		host->spool.sent = host->spool.acked;
+		break;
+	case RINGWATCH__V1__FRAME__BODY_DRILL:
+		on_drill(host, frame->drill, now_ms);
 		break;
 	case RINGWATCH__V1__FRAME__BODY_WATCH:
 	case RINGWATCH__V1__FRAME__BODY_GASP_CHALLENGE:

@@ -104,6 +104,8 @@ struct rw_fleet_host {
 	uint64_t dribble_sequence; /* of the last event in it */
 	uint64_t next_dribble_ms;
 
+	char drill[2 * RW_DRILL_BYTES + 1]; /* the last that was asked for */
+
 	bool updated;                  /* reports --update's versions too */
 	uint64_t created, sent, acked; /* events; for the summary */
 };

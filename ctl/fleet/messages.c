@@ -180,8 +180,21 @@ static void fill_reboot(Ringwatch__V1__Event *e, const struct rw_fleet_event *ev
 	add_fact(e, texts, RINGWATCH__V1__FACT_NAME__FACT_END, is_planned ? "reboot" : "unknown");
 }
 
-static void fill_event(Ringwatch__V1__Event *e, const struct rw_fleet_event *event,
+/* Of a drill that an earlier life was asked for the name is gone: it names none. */
+static void fill_drill(Ringwatch__V1__Event *e, const struct rw_fleet_host *host,
 		       struct event_texts *texts)
+{
+	e->severity = RINGWATCH__V1__SEVERITY__SEVERITY_INFO;
+	e->source = RINGWATCH__V1__SOURCE__SOURCE_LOG;
+	e->cpu = UINT32_MAX;
+	snprintf(texts->signature, sizeof(texts->signature), "drill");
+	snprintf(texts->detail, sizeof(texts->detail), "staged (simulated)");
+	if (host->drill[0] != '\0')
+		add_fact(e, texts, RINGWATCH__V1__FACT_NAME__FACT_DRILL, host->drill);
+}
+
+static void fill_event(Ringwatch__V1__Event *e, const struct rw_fleet_host *host,
+		       const struct rw_fleet_event *event, struct event_texts *texts)
 {
 	*e = (Ringwatch__V1__Event)RINGWATCH__V1__EVENT__INIT;
 	e->sequence = event->sequence;
@@ -199,6 +212,8 @@ static void fill_event(Ringwatch__V1__Event *e, const struct rw_fleet_event *eve
 	if (event->kind == RINGWATCH__V1__KIND__KIND_OOPS ||
 	    event->kind == RINGWATCH__V1__KIND__KIND_WARNING)
 		fill_crash(e, event, texts);
+	else if (event->kind == RINGWATCH__V1__KIND__KIND_DRILL)
+		fill_drill(e, host, texts);
 	else
 		fill_reboot(e, event, texts);
 }
@@ -215,7 +230,7 @@ long rw_fleet_pack_batch(const struct rw_fleet_host *host, size_t most, uint64_t
 	if (most > RW_EVENTS_PER_BATCH)
 		most = RW_EVENTS_PER_BATCH;
 	for (size_t i = 0; i < most && i < host->spool.count; i++) {
-		fill_event(&events[i], rw_fleet_spool_at(&host->spool, i), &texts[i]);
+		fill_event(&events[i], host, rw_fleet_spool_at(&host->spool, i), &texts[i]);
 		pointers[i] = &events[i];
 		batch.n_events++;
 		*last = events[i].sequence;

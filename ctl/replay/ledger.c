@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KINDS = RW_CHANGE_LIFE + 1, SLOTS_LEAST = 4096 };
+enum { KINDS = RW_CHANGE_DEPLOYMENT_GONE + 1, SLOTS_LEAST = 4096 };
 
 struct row {
 	struct row *next;   /* of the same slot */
@@ -75,6 +75,7 @@ static struct key key_of(const struct rw_change *change)
 	case RW_CHANGE_HOST:
 		return (struct key){{change->host.id}};
 	case RW_CHANGE_DEPLOYMENT:
+	case RW_CHANGE_DEPLOYMENT_GONE:
 		return (struct key){{change->deployment.id}};
 	case RW_CHANGE_RUN:
 		return (struct key){{change->run.deployment, change->run.ring}};
@@ -121,6 +122,7 @@ static size_t row_bytes(enum rw_change_type type)
 		return sizeof(struct rw_life_row);
 	case RW_CHANGE_EVIDENCE_CLEARED:
 	case RW_CHANGE_SIGNATURE_GONE:
+	case RW_CHANGE_DEPLOYMENT_GONE:
 		break;
 	}
 	return 0;
@@ -206,6 +208,22 @@ static struct row *add(struct rw_ledger *ledger, enum rw_change_type type, uint6
 	return row;
 }
 
+/* All rows that name it: key.part[0] of each but the hosts' own. */
+static void forget_deployment(struct rw_ledger *ledger, const char *deployment)
+{
+	static const enum rw_change_type kinds[] = {RW_CHANGE_DEPLOYMENT, RW_CHANGE_RUN,
+						    RW_CHANGE_EXPOSURE, RW_CHANGE_EVIDENCE,
+						    RW_CHANGE_SIGHTING};
+	struct rw_change change;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		for (struct row *row = ledger->first[kinds[i]]; row != NULL; row = row->within) {
+			to_change(row, &change);
+			row->gone = row->gone || strcmp(key_of(&change).part[0], deployment) == 0;
+		}
+	}
+}
+
 static void clear_evidence(struct rw_ledger *ledger, const struct rw_run_row *run)
 {
 	struct rw_change change;
@@ -222,6 +240,10 @@ uint64_t rw_ledger_take(struct rw_ledger *ledger, const struct rw_change *change
 {
 	if (change->type == RW_CHANGE_EVIDENCE_CLEARED) {
 		clear_evidence(ledger, &change->run);
+		return ++ledger->sequence;
+	}
+	if (change->type == RW_CHANGE_DEPLOYMENT_GONE) {
+		forget_deployment(ledger, change->deployment.id);
 		return ++ledger->sequence;
 	}
 

@@ -23,10 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/replay/verbs.h"
+#include "ctl/store_file.h"
 #include "lib/cleanup.h"
 #include "lib/name.h"
 #include "proto/wire.h"
@@ -35,16 +35,14 @@ _Static_assert((int)RW_EXPOSURE_REPORTED == 2, "the SQL below knows it by its nu
 
 enum {
 	MAGIC_BYTES = 16,
-	APPLICATION_ID = 0x72777374, /* as in collector/store */
 	SCHEMA_LEAST = 2,
-	SCHEMA_MOST = 3,
+	SCHEMA_MOST = 4,
 	SETTLE_MS =
 		2 * 60 * 1000, /* before the first row: the collector listens, hosts are heard */
 	/* An event of a reboot arrives so long after the Hello of the boot behind it. */
 	REBOOT_TOLD_MS = 60 * 1000,
 	DAY_MS = 24 * 60 * 60 * 1000,
 	WEEK_MS = 7 * DAY_MS,
-	PATH_BYTES = 4096,
 };
 
 struct boot {
@@ -74,7 +72,8 @@ struct host {
 
 struct reading {
 	const char *path;
-	sqlite3 *db;
+	struct rw_store_file file;
+	sqlite3 *db; /* the file's */
 	int64_t schema;
 	const struct rw_policy *policy;
 	struct rw_scenario *scenario;
@@ -110,34 +109,15 @@ static int refuse_sqlite(struct reading *r, int code)
 	return refuse(r, -EIO, sqlite3_errmsg(r->db));
 }
 
-/* A copy without a log beside it is read in place, and nothing is made beside it. */
-static bool has_log(const char *path)
-{
-	char log[PATH_BYTES];
-	struct stat st;
-	int n = snprintf(log, sizeof(log), "%s-wal", path);
-
-	return n > 0 && (size_t)n < sizeof(log) && stat(log, &st) == 0 && st.st_size > 0;
-}
-
 static int open_store(struct reading *r)
 {
-	char uri[3 * PATH_BYTES + 32] = "file:";
-	size_t used = strlen(uri);
+	char complaint[RW_STORE_FILE_ERROR_BYTES];
+	int err = rw_store_file_open(r->path, &r->file, complaint);
 
-	if (strlen(r->path) >= PATH_BYTES)
-		return refuse(r, -EINVAL, "the path is too long");
-	for (const char *at = r->path; *at != '\0'; at++) {
-		bool plain = strchr("?#%", *at) == NULL;
-		used += (size_t)snprintf(uri + used, sizeof(uri) - used, plain ? "%c" : "%%%02x",
-					 (unsigned char)*at);
-	}
-	snprintf(uri + used, sizeof(uri) - used, has_log(r->path) ? "?mode=ro" : "?immutable=1");
-
-	int code = sqlite3_open_v2(
-		uri, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(r->db, "PRAGMA trusted_schema=OFF; BEGIN", NULL, NULL, NULL);
+	if (err != 0)
+		return refuse(r, err, complaint);
+	r->db = r->file.db;
+	int code = sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL);
 	return code == SQLITE_OK ? 0 : refuse_sqlite(r, code);
 }
 
@@ -238,7 +218,7 @@ static int take_schema(struct reading *r, sqlite3_stmt *row)
 
 static int take_application(struct reading *r, sqlite3_stmt *row)
 {
-	return sqlite3_column_int64(row, 0) == APPLICATION_ID
+	return sqlite3_column_int64(row, 0) == RW_STORE_FILE_APPLICATION_ID
 		       ? 0
 		       : refuse(r, -EINVAL, "this is no store of a collector");
 }
@@ -733,9 +713,14 @@ static int read_schema(struct reading *r)
 	if (status == 0)
 		status = each(r, "PRAGMA user_version", take_schema);
 	if (status == 0 && (r->schema < SCHEMA_LEAST || r->schema > SCHEMA_MOST))
-		return refuse(r, -EINVAL, "its schema is another one, expected 2 or 3");
+		return refuse(r, -EINVAL, "its schema is another one, expected 2 to 4");
 	return status;
 }
+
+#define EVENTS_SQL(which)                                                                          \
+	"SELECT received_wall_ms, host, kind, boot_order, boot_ms, error, signature, module,"      \
+	" host || '/' || lower(hex(spool_id)) || '/' || sequence FROM events"                      \
+	" WHERE received_wall_ms >= ?1" which " ORDER BY received_wall_ms, row_id"
 
 /* In this order for what has one time: hosts are there before anything is done to them,
  * and what they did before people did something about it. */
@@ -754,11 +739,7 @@ static int read_all(struct reading *r)
 	if (status == 0)
 		status = enrol_rest(r);
 	if (status == 0)
-		status = each(r,
-			      "SELECT received_wall_ms, host, kind, boot_order, boot_ms, error,"
-			      " signature, module, host || '/' || lower(hex(spool_id)) || '/' ||"
-			      " sequence FROM events WHERE received_wall_ms >= ?1"
-			      " ORDER BY received_wall_ms, row_id",
+		status = each(r, r->schema < 4 ? EVENTS_SQL("") : EVENTS_SQL(" AND drill = ''"),
 			      take_event);
 	if (status == 0)
 		status = each(r,
@@ -793,7 +774,7 @@ int rw_replay_read_store(const char *path, const struct rw_policy *policy, struc
 
 	int status = read_all(&r);
 
-	sqlite3_close(r.db);
+	rw_store_file_close(&r.file);
 	for (uint32_t i = 0; i < r.host_count; i++) {
 		free(r.hosts[i].boots);
 		free(r.hosts[i].reboots);

@@ -248,7 +248,7 @@ static struct rw_policy policy(void)
 static double load(struct bench *bench, bool restores)
 {
 	const struct rw_store_loader loader = {bench, restores ? restore_row : count_row,
-					       restores ? find_host : NULL};
+					       restores ? find_host : NULL, NULL};
 	struct rw_core_sink sink = {bench, take_change, NULL, NULL};
 	struct rw_policy rings = policy();
 	char error[RW_STORE_ERROR_BYTES];

@@ -93,7 +93,9 @@ def good(tap, site):
         text = site.http("GET", "/metrics", token=None).body.decode()
         for line in text.splitlines():
             assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2, line
-        names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+        typed = [line.split()[2:4] for line in text.splitlines() if line.startswith("# TYPE")]
+        names = {name for name, _ in typed} | {
+            name + part for name, kind in typed if kind == "histogram" for part in ("_bucket", "_sum", "_count")}
         used = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
         equal(used - names, set(), "series without a type")
         assert "ringwatch_verdict" in used and "ringwatch_ring_hosts" in used, used

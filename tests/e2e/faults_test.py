@@ -227,7 +227,7 @@ def frames(tap, site):
             if reason:
                 wait_until(f"{reason} to be counted", lambda r=reason: re.search(
                     rf'ringwatch_frames_rejected_total{{reason="{r}"}} [1-9]',
-                    site.http("GET", "/metrics", token=None).body.decode()), 5)
+                    site.http("GET", "/metrics").body.decode()), 5)
     with tap.case("a peer that speaks no TLS is dropped"):
         with socket.create_connection(("127.0.0.1", site.sensors_port), timeout=20) as conn:
             conn.sendall(b"GET / HTTP/1.1\r\n\r\n")

@@ -74,7 +74,7 @@ def main():
 
         with tap.case("nonsense and dribbled frames end their sessions with a counted reason"):
             def rejected():
-                text = site.http("GET", "/metrics", token=None).body.decode()
+                text = site.http("GET", "/metrics").body.decode()
                 return {line.split("{")[1].split('"')[1]: float(line.split()[-1])
                         for line in text.splitlines()
                         if line.startswith("ringwatch_frames_rejected_total{")}

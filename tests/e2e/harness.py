@@ -251,10 +251,12 @@ class Site:
                        "http": f"127.0.0.1:{self.http_port}", "netconsole": "none"},
             "tls": {"certificate": "pki/collector-c1.pem", "key": "pki/collector-c1.key",
                     "ca": "pki/ca.pem", "crl": "none"},
-            "store": "collector.db", "tokens_file": "tokens", "inventory": "none", "witness": "none",
+            "store": "collector.db", "tokens_file": "tokens", "inventory": "none", "webhooks": "none",
+            "witness": "none",
             "timing": self.timing, "retention": "none",
             "quotas": {"events_burst": 100, "events_per_second": 1, "sessions_max": 16000,
                        "hosts_max": 100000},
+            "http": {"tls": "none", "hosts": []},
             "policy": "policy.yaml",
         }
         config.update(changes)

@@ -3,6 +3,7 @@
 """The collector's side of a session: who has a host's place, revocation, a disk that is full."""
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -14,6 +15,8 @@ import uuid
 
 from harness import Site, Skip, Tap, equal, program, wait_until
 
+WIRE_SCHEMA = int(re.search(r"wire schema (\d+)", subprocess.run(
+    [program("ringwatch-collector"), "--version"], text=True, capture_output=True, check=True).stdout)[1])
 WELCOME, REJECT, ACK, PROBE = 2, 3, 6, 7
 IDENTITY, NOT_IN_INVENTORY, DUPLICATE_IDENTITY = 3, 5, 6
 WARNING = 3
@@ -91,7 +94,7 @@ class Host:
         self.conn.sendall(struct.pack(">I", len(frame)) + frame)
 
     def hello(self):
-        self.send(1, pack((1, 3), (2, "by hand"), (3, self.boot), (4, self.order), (5, 1000),
+        self.send(1, pack((1, WIRE_SCHEMA), (2, "by hand"), (3, self.boot), (4, self.order), (5, 1000),
                           (6, 1000), (7, ""), (8, 1), (9, self.spool), (10, "6.1"), (11, "x86_64"),
                           (13, 1), (14, ""), (15, 0), (16, "none")))
 
@@ -141,7 +144,7 @@ class Host:
 
 
 def metric(site, name):
-    for line in site.http("GET", "/metrics", token=None).body.decode().splitlines():
+    for line in site.http("GET", "/metrics").body.decode().splitlines():
         if line.startswith(name + " "):
             return float(line.split()[1])
     raise AssertionError(f"no metric {name}")

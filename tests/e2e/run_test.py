@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 
 from harness import BUILD, Tap, equal, wait_until
+from terminal import Terminal
 
 RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "run")
 
@@ -25,10 +26,17 @@ def may_be_interrupted():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def environment(folder, seconds):
+    return dict(os.environ, BUILD=BUILD, RUN_DIR=folder, RUN_SECONDS=str(seconds),
+                RUN_HTTP_PORT=free_port(), RUN_SENSORS_PORT=free_port(), TERM="xterm")
+
+
+def left(folder):
+    return subprocess.run(["pgrep", "-f", folder], text=True, capture_output=True, check=False).stdout
+
+
 def start(folder, seconds):
-    env = dict(os.environ, BUILD=BUILD, RUN_DIR=folder, RUN_SECONDS=str(seconds),
-               RUN_HTTP_PORT=free_port(), RUN_SENSORS_PORT=free_port())
-    return subprocess.Popen([RUN], env=env, text=True, stdout=subprocess.PIPE,
+    return subprocess.Popen([RUN], env=environment(folder, seconds), text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, start_new_session=True,
                             preexec_fn=may_be_interrupted)
 
@@ -51,8 +59,17 @@ def main():
         os.killpg(child.pid, signal.SIGINT)
         out = child.communicate(timeout=30)[0]
         equal(child.returncode, 0, f"exit status, after {out[-1500:]!r}")
-        left = subprocess.run(["pgrep", "-f", folder], text=True, capture_output=True, check=False).stdout
-        equal(left, "", "programs left")
+        equal(left(folder), "", "programs left")
+    for keys, what in (("q", "q"), ("\x03", "Ctrl-C")):
+        with tap.case(f"on a terminal it is the live view, and {what} ends it with 0"):
+            terminal = Terminal([RUN], environment(folder, 0))
+            terminal.wait_for(r"(?m)^> (HOLD|PROCEED) +dev +dev", 30)
+            terminal.type(keys)
+            equal(terminal.wait_end(30), 0, "exit status")
+            equal(terminal.alternate, False, "alternate screen")
+            equal(terminal.modes(), terminal.modes_before, "modes")
+            terminal.close()
+            equal(left(folder), "", "programs left")
     shutil.rmtree(folder, ignore_errors=True)
     tap.finish()
 

@@ -91,12 +91,14 @@ static void keep_trip(struct sim *sim, uint32_t deployment, uint32_t ring, const
 		/* Or it left in good order while nobody watched, and was offline then. */
 		silent = silent || sim->model.of[i].presence == RW_OFFLINE || e->left_offline ||
 			 (e->crashed && sim->hosts[i].previous_end != RW_END_UNEXPECTED);
-		/* It had died before, and nobody could know that yet. */
+		/* It had died before, and nobody could know that yet: just before, or in a
+		 * boot that nobody had heard of. */
 		early = early ||
 			(e->crashed && sim->hosts[i].struck_ms < e->base_ms + TICKS_MS &&
-			 sim->hosts[i].struck_ms +
-					 2 * sim->collector.policy.timing.offline_after_ms >
-				 e->base_ms);
+			 (sim->hosts[i].struck_order > e->order ||
+			  sim->hosts[i].struck_obs_ms +
+					  2 * sim->collector.policy.timing.offline_after_ms >
+				  e->base_obs_ms));
 	}
 	sim_say(sim, "the breaker of %s %s opens", sim_deployment_name(deployment),
 		sim_ring_name(ring));
@@ -170,10 +172,13 @@ static void check_run(struct sim *sim, uint32_t deployment, uint32_t ring, const
 	bool active = sim->judge.state[deployment] == RW_DEPLOYMENT_ACTIVE;
 
 	sim->figures->checks[SIM_OK_BREAKER]++;
-	/* Who was let in while there was room stays in when the ring shrinks. */
+	/* Who was let in, or taken back, while there was room stays in when the ring shrinks. */
 	if (mine->step > 0 && run->target > mine->target && run->target <= counts->exposed &&
-	    run->target <= allowed_now(sim, ring, run))
+	    (run->target <= allowed_now(sim, ring, run) || run->target <= mine->allowed)) {
+		sim_judge_touch(sim, mine, sizeof(*mine));
 		mine->target = run->target;
+	}
+	mine->allowed = allowed_now(sim, ring, run);
 	if (run->step != mine->step || run->target != mine->target ||
 	    run->deployment->row.state != sim->judge.state[deployment]) {
 		sim_fail(sim, SIM_OK_BREAKER,

@@ -41,6 +41,7 @@ static uint64_t key_of(const struct rw_change *change)
 	case RW_CHANGE_HOST:
 		return key_of_texts(change->type, change->host.id, "", "");
 	case RW_CHANGE_DEPLOYMENT:
+	case RW_CHANGE_DEPLOYMENT_GONE: /* never: there are fewer than a core holds */
 		return key_of_texts(change->type, change->deployment.id, "", "");
 	case RW_CHANGE_RUN:
 	case RW_CHANGE_EVIDENCE_CLEARED:

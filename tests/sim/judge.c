@@ -65,6 +65,7 @@ void sim_judge_started(struct sim *sim, uint32_t deployment, uint32_t ring, uint
 			.step = (uint8_t)step,
 			.order = known->order,
 			.base_ms = sim->now_ms,
+			.base_obs_ms = sim->model.obs_ms,
 		};
 		sim_host_upgraded(sim, i, deployment);
 	}
@@ -89,6 +90,7 @@ void sim_judge_version(struct sim *sim, uint32_t host, uint32_t deployment)
 		.step = (uint8_t)sim->judge.runs[deployment][known->ring].step,
 		.order = known->order,
 		.base_ms = sim->now_ms,
+		.base_obs_ms = sim->model.obs_ms,
 	};
 }
 
@@ -122,6 +124,7 @@ void sim_judge_reset(struct sim *sim, uint32_t deployment, uint32_t ring)
 		e->crashed = false;
 		e->order = known->order;
 		e->base_ms = sim->now_ms;
+		e->base_obs_ms = sim->model.obs_ms;
 		e->alive = is_heard_now(known);
 		e->timed = known->timed;
 	}
@@ -227,7 +230,8 @@ void sim_judge_hello(struct sim *sim, const struct sim_message *hello, uint64_t 
 	if (died)
 		sim_evidence_end_of_boot(sim, hello->host, old_order);
 	for (uint32_t d = 0; (e = next_exposed(sim, hello->host, &d)) != NULL;) {
-		bool crashed = (died || (unwatched && e->left_offline)) && end_counts(e, old_order);
+		bool crashed = (died || (unwatched && e->left_offline)) &&
+			       !sim->model.of[hello->host].excluded && end_counts(e, old_order);
 
 		if (!e->heard && !e->alive && e->placed) {
 			sim_judge_touch(sim, e, sizeof(*e));
@@ -355,6 +359,8 @@ void sim_judge_settle(struct sim *sim)
 void sim_judge_struck(struct sim *sim, uint32_t host)
 {
 	sim->hosts[host].struck_ms = sim->now_ms;
+	sim->hosts[host].struck_obs_ms = sim->model.obs_ms;
+	sim->hosts[host].struck_order = sim->hosts[host].order;
 	for (uint32_t d = 0; next_exposed(sim, host, &d) != NULL;) {
 		uint64_t *struck_ms = &sim->judge.struck_ms[d - 1][host];
 

@@ -155,12 +155,14 @@ struct sim_exposed {
 	uint8_t ring, step;
 	uint64_t order;   /* base: the boot */
 	uint64_t base_ms; /* and when, in truth */
+	uint64_t base_obs_ms;
 };
 struct sim_run {
 	uint32_t step;
 	bool open;
 	bool baking, proved;
 	uint64_t target;
+	uint64_t allowed;  /* at the last look */
 	uint64_t exposed;  /* as counted last */
 	uint64_t crashed;  /* as counted last */
 	uint64_t baked_ms; /* of this step, or since its reset */

@@ -106,9 +106,11 @@ struct sim_host {
 	int32_t drift_ppm; /* of its boot clock */
 	enum rw_boot_end previous_end;
 	bool flaps;
-	bool gone;            /* died unplanned, and has not booted again */
-	uint64_t gone_obs_ms; /* by the observing clock */
-	uint64_t struck_ms;   /* failed last, in any way */
+	bool gone;              /* died unplanned, and has not booted again */
+	uint64_t gone_obs_ms;   /* by the observing clock */
+	uint64_t struck_ms;     /* failed last, in any way */
+	uint64_t struck_order;  /* in that boot */
+	uint64_t struck_obs_ms; /* by the collector's observing clock */
 	/* the bad driver */
 	uint64_t driver_at_ms; /* strikes then; 0: never */
 	uint32_t driver_deployment, loops_left;

@@ -19,7 +19,8 @@ def main():
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=600)
         tap.on_failure.append(done.stdout.splitlines)
         equal(done.returncode, 0, "exit status")
-        for said in (r"HOLD +acme-storage-2", r"ABORT +acme-storage-2",
+        for said in (r"dashboard, while this runs: http://[\d.:]+/#token=\S+", r"verdict abort: drill;",
+                     r"HOLD +acme-storage-2", r"ABORT +acme-storage-2",
                      r"canary-2 +oops .*oops:acme_complete_request\+0x[0-9a-f]+:acme_storage",
                      r"exit status 20", r"from the crash to abort: "):
             assert re.search(said, done.stdout), f"it does not say /{said}/"

@@ -76,6 +76,8 @@ done
 # Started at boot when the machine has a sensor's configuration.
 START_SENSOR = r"""#!/bin/sh
 [ -f /etc/ringwatch/sensor.yaml ] && [ -x /sbin/ringwatch-sensor ] || exit 0
+# As its unit has it: it must outlive what it is to report.
+echo -900 >/proc/self/oom_score_adj
 /sbin/ringwatch-sensor --config /etc/ringwatch/sensor.yaml $(cat /etc/ringwatch/options) \
 	2>>/state/sensor.log &
 echo $! >/run/sensor.pid

@@ -647,6 +647,7 @@ static void fill_ring(const struct naive *m, uint32_t ring, struct rw_verdict *o
 	warn(out, newcomers > 1 && newcomers < out->enrolled && newcomers * 100 > out->enrolled,
 	     RW_WARNING_ENROLMENT_JUMP);
 	warn(out, duplicates > 0, RW_WARNING_DUPLICATE_IDENTITY);
+	warn(out, true, RW_WARNING_DRILL_STALE); /* nobody drills here */
 }
 
 static void fill_figures(const struct naive *m, const struct nv_run *run,
@@ -780,7 +781,8 @@ void nv_verdict(const struct naive *m, uint32_t d, uint32_t ring, enum rw_questi
 	hold(out, !run->is, RW_REASON_UNKNOWN_RING);
 	hold(out, deployment->row.state == RW_DEPLOYMENT_WITHDRAWN, RW_REASON_WITHDRAWN);
 	hold(out, deployment->row.state == RW_DEPLOYMENT_FINISHED, RW_REASON_FINISHED);
-	hold(out, nv_blind_reason(m, now) != NULL, RW_REASON_BLIND);
+	hold(out, nv_blind_reason(m, now) != NULL || (m->was_hidden && !m->blackout),
+	     RW_REASON_BLIND);
 	hold(out, m->blackout, RW_REASON_BLACKOUT);
 	hold(out, m->store_failed, RW_REASON_STORE_FAILED);
 	if (run->is && active)

@@ -669,6 +669,15 @@ static bool is_version(const char *version, const char *value)
 	       value[length] == ' ';
 }
 
+static void let_in(struct naive *m, uint32_t d, uint32_t ring, uint64_t room)
+{
+	struct nv_run *run = &m->deployments[d].runs[ring];
+	uint64_t exposed = nv_figures(m, d, ring, -1).exposed;
+
+	if (run->step > 0 && exposed <= room && exposed > run->target)
+		run->target = exposed;
+}
+
 void nv_version(struct naive *m, uint32_t h, const char *subject, const char *value, bool changed,
 		struct rw_now now)
 {
@@ -692,9 +701,7 @@ void nv_version(struct naive *m, uint32_t h, const char *subject, const char *va
 		uint64_t room = nv_room(m, d, host->ring);
 		nv_expose(m, h, d, run->step, now);
 		exposure_heard(m, d, host, false);
-		uint64_t exposed = nv_figures(m, d, host->ring, -1).exposed;
-		if (run->step > 0 && exposed <= room && exposed > run->target)
-			run->target = exposed;
+		let_in(m, d, host->ring, room);
 		nv_settle(m, false, now);
 	}
 	if (value[0] != '\0' && (changed || named))
@@ -736,6 +743,13 @@ static void set_excluded(struct naive *m, struct nv_host *host, bool excluded)
 	control_is_back(m, host);
 	host->control_crash_turn = 0;
 	host->excluded = excluded;
+	for (uint32_t d = 0; d < m->deployment_count; d++) {
+		uint32_t ring = host->exposures[d].ring;
+
+		if (host->exposures[d].is && nv_is_active(m, d) &&
+		    m->deployments[d].row.exposure == RW_EXPOSURE_REPORTED)
+			let_in(m, d, ring, nv_room(m, d, ring));
+	}
 }
 
 struct rw_act_result nv_enrol(struct naive *m, uint32_t h, struct rw_now now)
@@ -806,8 +820,7 @@ static void control_group(const struct naive *m, uint64_t *online, uint64_t *sil
 		if (!nv_is_control(m, host))
 			continue;
 		*online += host->presence == RW_ONLINE;
-		*silent +=
-			host->presence == RW_SUSPECT || host->presence == RW_UNKNOWN || host->lost;
+		*silent += host->presence == RW_SUSPECT || host->lost;
 	}
 }
 
@@ -976,7 +989,6 @@ static bool let_one_go(struct naive *m, enum which which, struct rw_now now)
 		set_presence(next, RW_ABSENT, now);
 	else
 		lose(m, next, now);
-	nv_settle(m, false, now);
 	for (uint32_t d = 0; d < m->deployment_count; d++) {
 		const struct nv_exposure *e = &next->exposures[d];
 
@@ -1032,6 +1044,8 @@ void nv_tick(struct naive *m, struct rw_now now)
 				;
 		}
 	}
+	/* Those of one tick are weighed together. */
+	nv_settle(m, false, now);
 	tick_loops(m);
 	for (uint32_t h = 0; h < m->host_count; h++) {
 		uint64_t *aged_obs_ms = &m->hosts[h].aged_obs_ms;
@@ -1073,6 +1087,7 @@ void nv_retire_by_age(struct naive *m, uint32_t h, uint64_t wall_ms)
 	control_is_back(m, host);
 	set_presence(host, RW_RETIRED, (struct rw_now){.wall_ms = wall_ms});
 	host->by_age = true;
+	host->aged_obs_ms = 0;
 }
 
 /* ---- restart ----------------------------------------------------- */

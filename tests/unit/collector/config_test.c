@@ -55,6 +55,10 @@ static const char collector_text[] = "schema: 1\n"
 				     "  events_per_second: 1\n"
 				     "  sessions_max: 1000\n"
 				     "  hosts_max: 2000\n"
+				     "http:\n"
+				     "  tls: none\n"
+				     "  hosts: []\n"
+				     "webhooks: none\n"
 				     "policy: policy.yaml\n";
 
 static const char policy_text[] = "schema: 1\n"
@@ -214,6 +218,37 @@ static void inventory_witness_and_retirement_are_taken(void **state)
 	assert_int_equal(f->rings.timing.retire_after_ms, UINT64_C(30) * 86400000);
 }
 
+static void https_and_further_names_are_taken(void **state)
+{
+	struct fixture *f = *state;
+	char path[160];
+
+	assert_int_equal(load(f), 0);
+	assert_false(f->config.http.tls_given);
+	assert_int_equal(f->config.http.host_count, 0);
+
+	snprintf(f->collector.lines[29], LINE_BYTES,
+		 "  tls: {certificate: api.pem, key: /k/api.key, client_ca: none}");
+	snprintf(f->collector.lines[30], LINE_BYTES, "  hosts: [ringwatch.example.net, rw]");
+	if (load(f) != 0)
+		fail_msg("%s", f->error);
+	assert_true(f->config.http.tls_given);
+	snprintf(path, sizeof(path), "%s/api.pem", f->folder);
+	assert_string_equal(f->config.http.tls.certificate, path);
+	assert_string_equal(f->config.http.tls.key, "/k/api.key");
+	assert_false(f->config.http.tls.client_ca_given);
+	assert_int_equal(f->config.http.host_count, 2);
+	assert_string_equal(f->config.http.hosts[0], "ringwatch.example.net");
+	assert_string_equal(f->config.http.hosts[1], "rw");
+
+	snprintf(f->collector.lines[29], LINE_BYTES,
+		 "  tls: {certificate: api.pem, key: /k/api.key, client_ca: ca.pem}");
+	assert_int_equal(load(f), 0);
+	assert_true(f->config.http.tls.client_ca_given);
+	snprintf(path, sizeof(path), "%s/ca.pem", f->folder);
+	assert_string_equal(f->config.http.tls.client_ca, path);
+}
+
 static void rings_come_in_rollout_order(void **state)
 {
 	struct fixture *f = *state;
@@ -286,6 +321,13 @@ static const struct wrong wrongs[] = {
 	{false, 26, "  events_per_second: 010", "quotas.events_per_second", "", 0},
 	{false, 27, "  sessions_max: many", "quotas.sessions_max", "", 0},
 	{false, 28, "  hosts_max: 1000001", "quotas.hosts_max", "", 0},
+	{false, 30, "  tls: off", "http.tls", "or none", 0},
+	{false, 30, "  tls: {certificate: c.pem, key: c.key}", "http.tls.client_ca", "missing", 0},
+	{false, 30, "  tls: {certificate: none, key: c.key, client_ca: none}",
+	 "http.tls.certificate", "none", 0},
+	{false, 31, "  hosts: none", "http.hosts", "a list", 0},
+	{false, 31, "  hosts: [\"a.example:8470\"]", "http.hosts[0]", "without a port", 0},
+	{false, 31, "  hosts: [a.example, .b]", "http.hosts[1]", "no name", 0},
 	{true, 3, "  - name: Wide", "rings[0].name", "", 0},
 	{true, 5, "    bake: 24", "rings[0].bake", "", 0},
 	{true, 6, "    steps: [50%, 10%, 100%]", "rings[0]", "grow", 3},
@@ -425,6 +467,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(good_files_fill_every_field),
 		TEST(inventory_witness_and_retirement_are_taken),
+		TEST(https_and_further_names_are_taken),
 		TEST(rings_come_in_rollout_order),
 		TEST(each_wrong_line_is_blamed),
 		TEST(each_key_must_stand),

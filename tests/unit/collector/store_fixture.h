@@ -361,7 +361,7 @@ FX_UNUSED int keep_mark(void *context, const char *host, const uint8_t spool_id[
 
 FX_UNUSED void load(struct fixture *f, struct loaded *out)
 {
-	const struct rw_store_loader loader = {out, keep_row, keep_mark};
+	const struct rw_store_loader loader = {out, keep_row, keep_mark, NULL};
 
 	memset(out, 0, sizeof(*out));
 	assert_int_equal(rw_store_load(f->store, &loader, f->error), 0);

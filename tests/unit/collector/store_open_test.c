@@ -5,6 +5,7 @@
  */
 #include "tests/unit/collector/store_fixture.h"
 #include "tests/unit/collector/store_schema2.h"
+#include "tests/unit/collector/store_schema3.h"
 
 static void two_collectors_never_share_a_store(void **state)
 {
@@ -59,15 +60,15 @@ static void another_schema_is_refused_by_its_number(void **state)
 
 	assert_int_equal(open_store(f), 0);
 	close_store(f);
-	run_sql(f->path, "PRAGMA user_version=4");
+	run_sql(f->path, "PRAGMA user_version=5");
 	assert_int_equal(open_store(f), -EPROTO);
-	assert_non_null(strstr(f->error, "holds store schema 4, this collector needs 3 or 2"));
+	assert_non_null(strstr(f->error, "holds store schema 5, this collector needs 2 to 4"));
 	assert_null(strstr(f->error, "release"));
 	off_t size = size_of(f->path);
 	run_sql(f->path, "PRAGMA user_version=1");
 	assert_int_equal(open_store(f), -EPROTO);
 	assert_non_null(
-		strstr(f->error, "holds store schema 1, this collector needs 3 or 2; no release"));
+		strstr(f->error, "holds store schema 1, this collector needs 2 to 4; no release"));
 	assert_non_null(strstr(f->error, "move the file away"));
 	assert_int_equal(size_of(f->path), size);
 }
@@ -107,8 +108,10 @@ static void text_of(struct fixture *f, const char *sql, char *out, size_t size)
 	sqlite3_close(db);
 }
 
-/* All columns, keys, indexes and triggers, as one text. */
-static void shape_of(struct fixture *f, char out[16384])
+enum { SHAPE_BYTES = 32768 };
+
+/* All columns, keys, indexes, triggers and views, as one text. */
+static void shape_of(struct fixture *f, char out[SHAPE_BYTES])
 {
 	text_of(f,
 		"SELECT group_concat(line, char(10)) FROM (SELECT * FROM ("
@@ -120,8 +123,9 @@ static void shape_of(struct fixture *f, char out[16384])
 		" UNION ALL SELECT m.name||' '||i.name||' '||i.\"unique\"||' '||x.seqno||' '"
 		"  ||ifnull(x.name,'-') FROM sqlite_schema m, pragma_index_list(m.name) i,"
 		"  pragma_index_info(i.name) x WHERE m.type='table'"
-		" UNION ALL SELECT sql FROM sqlite_schema WHERE type='trigger') ORDER BY line)",
-		out, 16384);
+		" UNION ALL SELECT sql FROM sqlite_schema WHERE type IN ('trigger', 'view')) ORDER "
+		"BY line)",
+		out, SHAPE_BYTES);
 }
 
 /* What the function writes to stderr, in `out`. */
@@ -147,7 +151,7 @@ static int open_and_listen(struct fixture *f, char *out, size_t size)
 static void schema_2_is_migrated_and_says_so_once(void **state)
 {
 	struct fixture *f = *state;
-	static char fresh[16384], migrated[16384];
+	static char fresh[SHAPE_BYTES], migrated[SHAPE_BYTES];
 	static struct loaded l;
 	char said[512];
 
@@ -159,10 +163,10 @@ static void schema_2_is_migrated_and_says_so_once(void **state)
 	run_sql(f->path, rows2);
 
 	assert_int_equal(open_and_listen(f, said, sizeof(said)), 0);
-	assert_non_null(strstr(said, "store: migrated from schema 2 to 3"));
+	assert_non_null(strstr(said, "store: migrated from schema 2 to 4"));
 	assert_non_null(strstr(said, f->path));
 	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
-	assert_int_equal(number_of(f, "PRAGMA user_version"), 3);
+	assert_int_equal(number_of(f, "PRAGMA user_version"), 4);
 	shape_of(f, migrated);
 	assert_string_equal(migrated, fresh);
 
@@ -209,6 +213,31 @@ static void schema_2_is_migrated_and_says_so_once(void **state)
 	assert_string_equal(said, "");
 }
 
+static void schema_3_is_migrated_with_what_it_holds(void **state)
+{
+	struct fixture *f = *state;
+	static char fresh[SHAPE_BYTES], migrated[SHAPE_BYTES];
+	static struct loaded l;
+	char said[512];
+
+	assert_int_equal(open_store(f), 0);
+	close_store(f);
+	shape_of(f, fresh);
+	unlink(f->path);
+	run_sql(f->path, schema3);
+	run_sql(f->path, rows3);
+
+	assert_int_equal(open_and_listen(f, said, sizeof(said)), 0);
+	assert_non_null(strstr(said, "store: migrated from schema 3 to 4"));
+	shape_of(f, migrated);
+	assert_string_equal(migrated, fresh);
+	load(f, &l);
+	assert_int_equal(l.count, 1);
+	assert_int_equal(l.rows[0].life.epoch, 7);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM events WHERE drill='' AND host='h1'"),
+			 1);
+}
+
 static void a_migrated_store_without_a_run_has_no_life_yet(void **state)
 {
 	struct fixture *f = *state;
@@ -233,7 +262,7 @@ static void a_migration_that_fails_leaves_the_old_store(void **state)
 	text_of(f, all, before, sizeof(before));
 	assert_int_not_equal(open_store(f), 0);
 	assert_non_null(strstr(f->error, f->path));
-	assert_non_null(strstr(f->error, "cannot migrate it from schema 2 to 3"));
+	assert_non_null(strstr(f->error, "cannot migrate it from schema 2 to 4"));
 	assert_non_null(strstr(f->error, "life"));
 	assert_int_equal(number_of(f, "PRAGMA user_version"), 2);
 	text_of(f, all, after, sizeof(after));
@@ -261,7 +290,7 @@ static void a_migration_without_room_leaves_the_old_store(void **state)
 	limit.rlim_cur = whole;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	assert_int_not_equal(err, 0);
-	assert_non_null(strstr(f->error, "cannot migrate it from schema 2 to 3"));
+	assert_non_null(strstr(f->error, "cannot migrate it from schema 2 to 4"));
 	assert_int_equal(number_of(f, "PRAGMA user_version"), 2);
 	assert_int_equal(number_of(f, "SELECT count(*) FROM exposures"), 5001);
 	assert_int_equal(open_store(f), 0);
@@ -383,7 +412,7 @@ static void only_a_damaged_store_is_set_aside(void **state)
 	assert_string_equal(moved_to, "");
 	assert_int_equal(print_of(f->path), print);
 	/* Of another schema, and of another program. */
-	run_sql(f->path, "PRAGMA user_version=4");
+	run_sql(f->path, "PRAGMA user_version=5");
 	assert_int_equal(rw_store_set_aside_damaged(f->path, moved_to, f->error), -EPROTO);
 	run_sql(f->path, "PRAGMA application_id=4");
 	assert_int_equal(rw_store_set_aside_damaged(f->path, moved_to, f->error), -EPROTO);
@@ -550,6 +579,7 @@ int main(void)
 		TEST(a_database_of_another_program_is_refused),
 		TEST(a_folder_that_is_not_there_is_named),
 		TEST(schema_2_is_migrated_and_says_so_once),
+		TEST(schema_3_is_migrated_with_what_it_holds),
 		TEST(a_migrated_store_without_a_run_has_no_life_yet),
 		TEST(a_migration_that_fails_leaves_the_old_store),
 		TEST(a_migration_without_room_leaves_the_old_store),

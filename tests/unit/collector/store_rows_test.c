@@ -322,6 +322,69 @@ static void there_is_one_life_and_the_last_is_told(void **state)
 	the_same_comes_back(f, &row, 1);
 }
 
+/* What docs/sql.md says of the views, each by one row of it; a drill's event is in the
+ * timeline alone. */
+static void the_views_say_in_words_what_the_tables_hold(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const rows[] = {
+		"SELECT count(*) FROM ring_health WHERE ring='ring0' AND enrolled=2 AND online=1"
+		" AND offline=1 AND retired=1 AND active_deployments=1 AND open_breakers=1",
+		"SELECT count(*) FROM host_timeline WHERE host='h1' AND what='presence'"
+		" AND is_now='offline' AND at='1970-01-01T00:00:05.000Z'",
+		"SELECT count(*)=2 FROM host_timeline WHERE host='h1' AND what='event'"
+		" AND is_now='oops'",
+		"SELECT count(*) FROM crash_signatures WHERE signature='oops:f+0x1:m' AND hosts=1"
+		" AND events=1 AND first_at='1970-01-01T00:00:01.000Z' AND new_in_deployments=1",
+		"SELECT count(*) FROM bake_history WHERE deployment='d1' AND ring='ring0'"
+		" AND state='active' AND ended_at='' AND breaker='open' AND exposed=1"
+		" AND crashed=1 AND opened_at='1970-01-01T00:00:03.000Z'",
+	};
+
+	assert_int_equal(open_store(f), 0);
+	push(f, host_change("h1", RW_ONLINE, RW_OFFLINE));
+	push(f, host_change("h2", RW_ONLINE, RW_ONLINE));
+	push(f, host_change("h3", RW_OFFLINE, RW_RETIRED));
+	push(f, deployment_change());
+	push(f, run_change(true));
+	push(f, exposure_change("h1", 1, 1));
+	push(f, sighting_change("d1", "oops:f+0x1:m"));
+	push_event(f, "h1", spool_a, 1, false);
+	push_event(f, "h1", spool_a, 2, false);
+	close_store(f);
+	run_sql(f->path, "UPDATE events SET drill='x' WHERE sequence=2");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (number_of(f, rows[i]) != 1)
+			fail_msg("not so: %s", rows[i]);
+	}
+}
+
+/* Rows that name it go with it; another's stay, and so does the host. */
+static void a_forgotten_deployment_takes_its_rows_along(void **state)
+{
+	struct fixture *f = *state;
+	static struct loaded l;
+	struct rw_change gone = deployment_change(), other = deployment_change();
+
+	gone.type = RW_CHANGE_DEPLOYMENT_GONE;
+	snprintf(other.deployment.id, sizeof(other.deployment.id), "other");
+	assert_int_equal(open_store(f), 0);
+	push(f, host_change("h1", RW_ONLINE, RW_ONLINE));
+	push(f, deployment_change());
+	push(f, run_change(false));
+	push(f, exposure_change("h1", 1, 1));
+	push(f, evidence_change("h1", ""));
+	push(f, sighting_change(gone.deployment.id, "s"));
+	push(f, other);
+	push(f, gone);
+	reopen(f);
+	load(f, &l);
+	assert_int_equal(l.count, 2);
+	assert_int_equal(l.rows[0].type, RW_CHANGE_DEPLOYMENT);
+	assert_string_equal(l.rows[0].deployment.id, "other");
+	assert_int_equal(l.rows[1].type, RW_CHANGE_HOST);
+}
+
 /* What each row rests on is there before it. */
 static void rows_come_in_the_order_of_a_restore(void **state)
 {
@@ -374,7 +437,7 @@ static void a_hosts_spools_come_in_the_order_of_their_use(void **state)
 	struct fixture *f = *state;
 	static const uint64_t used[] = {5000, 1000, 8000, 3000, 7000, 2000, 6000, 4000};
 	struct order order = {0};
-	const struct rw_store_loader loader = {&order, NULL, keep_order};
+	const struct rw_store_loader loader = {&order, NULL, keep_order, NULL};
 
 	assert_int_equal(open_store(f), 0);
 	tell(f, (struct told){.host = "h0", .sequence = 1});
@@ -480,6 +543,86 @@ static void a_row_that_cannot_be_is_named_by_table_key_and_column(void **state)
 	}
 }
 
+static struct rw_drill_row drills[8];
+static uint64_t drill_ids[8];
+static size_t drill_count;
+
+static int keep_drill(void *context, const struct rw_drill_row *row)
+{
+	(void)context;
+	drills[drill_count++] = *row;
+	return 0;
+}
+
+static int read_drill(void *context, uint64_t row_id, const struct rw_drill_row *row)
+{
+	drill_ids[drill_count] = row_id;
+	return keep_drill(context, row);
+}
+
+static void push_drill(struct fixture *f, const char *name, const char *ring, uint64_t started,
+		       uint64_t proved, uint64_t ended)
+{
+	struct rw_drill_row row = {
+		.started_wall_ms = started, .proved_wall_ms = proved, .ended_wall_ms = ended};
+
+	snprintf(row.drill, sizeof(row.drill), "%s", name);
+	snprintf(row.ring, sizeof(row.ring), "%s", ring);
+	snprintf(row.deployment, sizeof(row.deployment), "d");
+	snprintf(row.host, sizeof(row.host), "h1");
+	snprintf(row.actor, sizeof(row.actor), "sre");
+	snprintf(row.detail, sizeof(row.detail), "words of %s", name);
+	assert_int_not_equal(rw_store_push_drill(f->store, &row), 0);
+}
+
+static void drills_come_back_that_are_on_or_proved_a_ring_last(void **state)
+{
+	struct fixture *f = *state;
+	const struct rw_store_loader loader = {NULL, NULL, NULL, keep_drill};
+
+	assert_int_equal(open_store(f), 0);
+	push_drill(f, "a", "r0", 100, 0, 0);
+	push_drill(f, "a", "r0", 100, 110, 0);
+	push_drill(f, "a", "r0", 100, 110, 120); /* the same row, further on */
+	push_drill(f, "b", "r0", 200, 210, 220);
+	push_drill(f, "c", "r0", 300, 0, 330); /* failed */
+	push_drill(f, "e", "r1", 400, 410, 0); /* is on */
+	reopen(f);
+	drill_count = 0;
+	assert_int_equal(rw_store_load(f->store, &loader, f->error), 0);
+	assert_int_equal(drill_count, 2);
+	assert_string_equal(drills[0].drill, "b");
+	assert_int_equal(drills[0].proved_wall_ms, 210);
+	assert_string_equal(drills[1].drill, "e");
+	assert_string_equal(drills[1].detail, "words of e");
+
+	struct rw_store_reader *reader;
+	assert_int_equal(rw_store_reader_open(f->path, &reader, f->error), 0);
+	struct rw_drill_query query = {.ring = "r0", .limit = 2};
+	drill_count = 0;
+	assert_int_equal(rw_store_reader_drills(reader, &query, read_drill, NULL), 0);
+	assert_int_equal(drill_count, 2);
+	assert_string_equal(drills[0].drill, "c");
+	assert_string_equal(drills[1].drill, "b");
+	query.cursor = drill_ids[1];
+	drill_count = 0;
+	assert_int_equal(rw_store_reader_drills(reader, &query, read_drill, NULL), 0);
+	assert_int_equal(drill_count, 1);
+	assert_string_equal(drills[0].drill, "a");
+	assert_int_equal(drills[0].ended_wall_ms, 120);
+	rw_store_reader_close(reader);
+
+	/* What says when a ring was last proved outlives its retention. */
+	uint64_t cursor = 0;
+	struct rw_journal *journal;
+	close_store(f);
+	assert_int_equal(rw_journal_open(f->path, &journal, f->error), 0);
+	assert_int_equal(rw_journal_sweep(journal, 2000, 1000, &cursor), 0);
+	rw_journal_close(journal);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM drills"), 2);
+	assert_int_equal(number_of(f, "SELECT count(*) FROM drills WHERE drill IN ('b','e')"), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -493,8 +636,11 @@ int main(void)
 		TEST(the_fleets_signatures_come_back_until_they_are_gone),
 		TEST(sightings_come_back_in_their_order_also_after_a_reset),
 		TEST(there_is_one_life_and_the_last_is_told),
+		TEST(the_views_say_in_words_what_the_tables_hold),
+		TEST(a_forgotten_deployment_takes_its_rows_along),
 		TEST(rows_come_in_the_order_of_a_restore),
 		TEST(a_hosts_spools_come_in_the_order_of_their_use),
+		TEST(drills_come_back_that_are_on_or_proved_a_ring_last),
 		TEST(a_row_that_cannot_be_is_named_by_table_key_and_column),
 	};
 

@@ -18,6 +18,7 @@ static void creating_the_same_again_changes_nothing(void **state)
 	assert_int_equal(first.sequence, 1);
 	struct rw_deployment_row row;
 	assert_true(rw_core_deployment_at(f->core, 0, &row));
+	assert_false(rw_core_deployment_at(f->core, 1, &row)); /* lists go on until then */
 	assert_string_equal(row.rings[0], "r0");
 	assert_string_equal(row.rings[2], "r2");
 	assert_int_equal(row.state, RW_DEPLOYMENT_ACTIVE);
@@ -78,9 +79,8 @@ static void a_deployment_that_cannot_be_is_refused_with_a_sentence(void **state)
 	fx_free(f);
 }
 
-static void there_is_an_end_to_deployments(void **state)
+static struct fixture *with_all_deployments(void)
 {
-	(void)state;
 	struct fixture *f = fx_new(fx_policy(1));
 	char id[16];
 
@@ -88,8 +88,64 @@ static void there_is_an_end_to_deployments(void **state)
 		snprintf(id, sizeof(id), "d%u", i);
 		fx_create(f, id, 1);
 	}
+	return f;
+}
+
+static void there_is_an_end_to_active_deployments(void **state)
+{
+	(void)state;
+	struct fixture *f = with_all_deployments();
 	struct rw_deployment_row spec = fx_spec("one-more", 1);
+
 	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, -ENOSPC);
+	assert_int_equal(rw_core_deployment_count(f->core), RW_CORE_DEPLOYMENTS_MAX);
+	fx_free(f);
+}
+
+/* Of d3, d7 and d5, which ended in this order, d3 goes first, and only when it must. */
+static void the_deployment_that_ended_first_makes_room(void **state)
+{
+	(void)state;
+	struct fixture *f = with_all_deployments();
+	static const char *const ended[] = {"d3", "d7", "d5"};
+
+	for (size_t i = 0; i < 3; i++) {
+		fx_run(f, 1000);
+		assert_int_equal(rw_core_deploy_finish(f->core, ended[i], f->now).status, 0);
+	}
+	struct rw_deployment_row known = fx_spec("d9", 1), spec = fx_spec("one-more", 1);
+	assert_int_equal(rw_core_deploy_create(f->core, &known, f->now).status, 0);
+	assert_true(rw_core_deployment_find(f->core, "d3") >= 0);
+
+	struct rw_deployment_row bad = fx_spec("bad", 1);
+	rw_copy_text(bad.rings[0], RW_CORE_NAME_BYTES, "nowhere");
+	assert_int_equal(rw_core_deploy_create(f->core, &bad, f->now).status, -ENOENT);
+	assert_true(rw_core_deployment_find(f->core, "d3") >= 0);
+
+	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, 0);
+	assert_int_equal(rw_core_deployment_find(f->core, "d3"), -ENOENT);
+	assert_true(rw_core_deployment_find(f->core, "d7") >= 0);
+	assert_true(rw_core_deployment_find(f->core, "d255") >= 0);
+	assert_int_equal(rw_core_deployment_count(f->core), RW_CORE_DEPLOYMENTS_MAX);
+
+	fx_restart(f);
+	assert_int_equal(rw_core_deployment_find(f->core, "d3"), -ENOENT);
+	assert_int_equal(rw_core_deployment_count(f->core), RW_CORE_DEPLOYMENTS_MAX);
+	fx_free(f);
+}
+
+/* A store that refuses keeps both as they were. */
+static void no_deployment_is_forgotten_that_the_store_keeps(void **state)
+{
+	(void)state;
+	struct fixture *f = with_all_deployments();
+	struct rw_deployment_row spec = fx_spec("one-more", 1);
+
+	assert_int_equal(rw_core_deploy_finish(f->core, "d3", f->now).status, 0);
+	f->refuse_from = f->sequence + 1;
+	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, -EIO);
+	assert_true(rw_core_deployment_find(f->core, "d3") >= 0);
+	assert_int_equal(rw_core_deployment_find(f->core, "one-more"), -ENOENT);
 	fx_free(f);
 }
 
@@ -267,6 +323,7 @@ static void a_failure_counts_in_each_deployment_of_the_host(void **state)
 	(void)state;
 	struct fixture *f = fx_started(fx_policy(1), 3);
 	fx_create(f, "e", 1);
+	assert_int_equal(rw_core_proved(f->core, "r0", f->now.wall_ms), 0);
 	assert_int_equal(fx_verdict(f, "d", "r0")->warning_count, 0);
 	fx_start(f, "e", "r0", 1);
 	assert_int_equal(fx_verdict(f, "d", "r0")->warning_count, 1);
@@ -399,6 +456,18 @@ static void an_acknowledged_silence_counts_again_when_it_begins_anew(void **stat
 	fx_free(f);
 }
 
+static void a_deployment_names_no_more_rings_than_it_counts(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(2));
+	struct rw_deployment_row spec = fx_spec("d", 2);
+
+	spec.ring_count = 1; /* the second name is of nothing */
+	assert_int_equal(rw_core_deploy_create(f->core, &spec, f->now).status, 0);
+	assert_string_equal(fx_say(fx_verdict(f, "d", "r1")), "hold: unknown_ring blind");
+	fx_free(f);
+}
+
 static void a_deployment_may_name_every_ring_there_can_be(void **state)
 {
 	(void)state;
@@ -528,7 +597,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(creating_the_same_again_changes_nothing),
 		cmocka_unit_test(a_deployment_that_cannot_be_is_refused_with_a_sentence),
-		cmocka_unit_test(there_is_an_end_to_deployments),
+		cmocka_unit_test(there_is_an_end_to_active_deployments),
+		cmocka_unit_test(the_deployment_that_ended_first_makes_room),
+		cmocka_unit_test(no_deployment_is_forgotten_that_the_store_keeps),
 		cmocka_unit_test(a_version_that_is_known_exposes_without_hearing),
 		cmocka_unit_test(a_start_exposes_who_is_enrolled_then_and_nobody_later),
 		cmocka_unit_test(a_start_that_may_not_be_says_why),
@@ -539,6 +610,7 @@ int main(void)
 		cmocka_unit_test(a_withdrawn_deployment_still_says_what_opened_its_breaker),
 		cmocka_unit_test(a_reset_forgives_what_was_and_nothing_that_comes),
 		cmocka_unit_test(an_acknowledged_silence_counts_again_when_it_begins_anew),
+		cmocka_unit_test(a_deployment_names_no_more_rings_than_it_counts),
 		cmocka_unit_test(a_deployment_may_name_every_ring_there_can_be),
 		cmocka_unit_test(a_reason_too_long_is_cut_at_a_character),
 		cmocka_unit_test(an_ended_deployment_remembers_who_recovered_and_crashed),

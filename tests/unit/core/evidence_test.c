@@ -108,6 +108,28 @@ static void what_befalls_control_as_often_is_not_the_changes_doing(void **state)
 	fx_free(f);
 }
 
+/* A rack that goes dark in one tick, half of it exposed: whoever is looked at first. */
+static void who_falls_silent_at_once_is_weighed_together(void **state)
+{
+	(void)state;
+	struct fixture *f = with_control(fx_policy(2), 100, 100);
+
+	for (uint32_t host = 0; host < 6; host++)
+		f->hosts[host].beats = f->hosts[100 + host].beats = false;
+	for (int i = 0; i < 400 && !is_open(f); i++)
+		fx_run(f, RW_CORE_TICK_MS);
+	struct rw_verdict *v = fx_verdict(f, "d", "r0");
+	assert_true(v->breaker_open);
+	assert_int_equal(v->failed, 6);
+	assert_int_equal(v->control_failed, 6);
+	assert_true(v->p > 0.4);
+	assert_int_equal(v->grade, RW_GRADE_LIMIT);
+	assert_int_equal(fx_last(f, RW_CHANGE_RUN)->run.opened_failed, 6);
+	assert_int_equal(v->evidence_count, 6);
+	fx_check(f);
+	fx_free(f);
+}
+
 static void controls_silence_counts_until_it_is_back(void **state)
 {
 	(void)state;
@@ -167,6 +189,47 @@ static void a_comparison_without_hours_proves_nothing_yet(void **state)
 	fx_free(f);
 }
 
+/* Those who are silent are watched no longer, so their hours fall behind control's. */
+static void time_that_passes_without_a_failure_proves_nothing(void **state)
+{
+	(void)state;
+	struct fixture *f = with_control(evidence_only(2), 10, 10);
+
+	for (uint32_t host = 0; host < 4; host++)
+		f->hosts[host].beats = false;
+	fx_run(f, 40000);
+	assert_int_equal(fx_verdict(f, "d", "r0")->failed, 4);
+	assert_true(fx_verdict(f, "d", "r0")->p > 0.05);
+	fx_run(f, 10 * 60 * 1000);
+	assert_true(fx_verdict(f, "d", "r0")->p < 0.05);
+	assert_false(is_open(f));
+	/* It is weighed with the next failure. */
+	fx_oops(f, 4);
+	assert_int_equal(fx_verdict(f, "d", "r0")->proof, RW_PROOF_SHARE);
+	fx_free(f);
+}
+
+static void who_dies_as_soon_as_it_is_back_has_no_hours_to_excuse_it(void **state)
+{
+	(void)state;
+	struct fixture *f = with_control(evidence_only(2), 5, 50);
+
+	for (uint32_t host = 0; host < 5; host++)
+		f->hosts[host].beats = false;
+	fx_run(f, 40000);
+	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, 0);
+	fx_run(f, 60000);
+	assert_false(is_open(f));
+	for (uint32_t host = 0; host < 5; host++) {
+		fx_reboots(f, host);
+		fx_hello(f, host, "r0");
+		fx_oops(f, host);
+	}
+	assert_int_equal(fx_verdict(f, "d", "r0")->exposed_host_ms, 0);
+	assert_int_equal(fx_verdict(f, "d", "r0")->proof, RW_PROOF_SHARE);
+	fx_free(f);
+}
+
 /* ---- signatures ------------------------------------------------------------------------ */
 
 static const char same[] = "oops:acme_write+0x12:acme";
@@ -203,12 +266,12 @@ static void a_crash_that_two_hosts_share_and_nobody_had_before(void **state)
 static void seen_within_the_week_before_it_is_not_new(void **state)
 {
 	static const struct {
-		uint64_t days_before;
+		uint64_t days_before, days_after;
 		bool opens;
-	} rows[] = {{6, false}, {8, true}};
+	} rows[] = {{6, 0, false}, {8, 0, true}, {6, 8, false}};
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fixture *f = fx_new(evidence_only(2));
 
 		fx_enrol(f, 0, 1000, "r0");
@@ -219,6 +282,8 @@ static void seen_within_the_week_before_it_is_not_new(void **state)
 		fx_create(f, "d", 2);
 		fx_start(f, "d", "r0", 1);
 		fx_run(f, 5000);
+		fx_sleep(f, rows[i].days_after * DAY_MS);
+		fx_listen(f);
 		fx_oops_signed(f, 1, same);
 		fx_oops_signed(f, 2, same);
 		assert_int_equal(is_open(f), rows[i].opens);
@@ -236,6 +301,22 @@ static void seen_by_control_meanwhile_it_is_not_the_changes(void **state)
 	fx_oops_signed(f, 3, same);
 	fx_oops_signed(f, 5, same);
 	assert_false(is_open(f));
+	fx_free(f);
+}
+
+static void the_signature_unseen_for_longest_makes_room_on_disk_too(void **state)
+{
+	(void)state;
+	struct fixture *f = thousand();
+
+	for (int i = 0; i < RW_CORE_SIGNATURES_MAX + 1; i++) {
+		char signature[32];
+
+		snprintf(signature, sizeof(signature), "oops:%d", i);
+		fx_oops_signed(f, 7, signature);
+		fx_sleep(f, 1);
+	}
+	assert_string_equal(fx_last(f, RW_CHANGE_SIGNATURE_GONE)->signature.text, "oops:0");
 	fx_free(f);
 }
 
@@ -284,6 +365,38 @@ static void three_deaths_in_half_an_hour_are_a_loop(void **state)
 		fx_check(f);
 		fx_free(f);
 	}
+}
+
+static void deaths_that_only_their_events_tell_of_are_a_loop_too(void **state)
+{
+	(void)state;
+	struct fixture *f = thousand();
+
+	for (int death = 0; death < 3; death++) {
+		assert_false(is_open(f));
+		fx_reboots(f, 7);
+		/* Its Hello does not know how the boot before ended; the event does. */
+		fx_hello_end(f, 7, "r0", RW_END_UNKNOWN);
+		fx_event_at(f, 7, RW_CORE_KIND_UNEXPECTED_REBOOT, "unexpected_reboot",
+			    f->hosts[7].boot - 1, 0);
+		fx_run(f, 60000);
+	}
+	assert_int_equal(fx_verdict(f, "d", "r0")->proof, RW_PROOF_BOOT_LOOP);
+	fx_free(f);
+}
+
+static void a_wall_clock_at_its_very_beginning_hides_no_loop(void **state)
+{
+	(void)state;
+	struct fixture *f = thousand();
+
+	f->now.wall_ms = 0;
+	fx_oops(f, 7);
+	fx_reboots(f, 7);
+	fx_hello(f, 7, "r0");
+	fx_oops(f, 7);
+	assert_int_equal(fx_verdict(f, "d", "r0")->looping, 1);
+	fx_free(f);
 }
 
 static void a_host_that_did_so_before_proves_nothing(void **state)
@@ -437,6 +550,26 @@ static void who_was_let_in_stays_in_when_the_ring_shrinks(void **state)
 	fx_free(f);
 }
 
+/* It comes back into the figures while there is room, and the ring shrinks after that. */
+static void who_was_excluded_and_is_back_stays_in_as_well(void **state)
+{
+	(void)state;
+	struct fixture *f = reported(fx_policy(1), 30);
+
+	fx_start(f, "d", "r0", 1);
+	for (uint32_t host = 0; host < 29; host++)
+		reports(f, host, "marker:acme", "1.2.3");
+	assert_int_equal(rw_core_host_exclude(f->core, "h0", f->now).status, 0);
+	reports(f, 29, "marker:acme", "1.2.3");
+	assert_int_equal(rw_core_host_enrol(f->core, "h0", f->now).status, 0);
+	assert_int_equal(fx_verdict(f, "d", "r0")->exposed, 30);
+	assert_int_equal(rw_core_host_retire(f->core, "h5", f->now).status, 0);
+	fx_oops(f, 7); /* whatever is judged next */
+	assert_int_equal(fx_verdict(f, "d", "r0")->rule, RW_RULE_CRASHED);
+	fx_check(f);
+	fx_free(f);
+}
+
 static void a_ring_that_was_not_started_allows_nobody(void **state)
 {
 	(void)state;
@@ -449,6 +582,23 @@ static void a_ring_that_was_not_started_allows_nobody(void **state)
 	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, 0);
 	fx_start(f, "d", "r0", 1);
 	fx_check(f);
+	fx_free(f);
+}
+
+/* The store, which refused a while, is told of it with the rest. */
+static void what_a_reset_allowed_before_the_start_is_told_again(void **state)
+{
+	(void)state;
+	struct fixture *f = reported(evidence_only(1), 100);
+
+	reports(f, 0, "marker:acme", "1.2.3");
+	assert_true(is_open(f));
+	f->refuse_from = f->sequence + 1;
+	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, -EIO);
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	fx_restart(f);
+	assert_false(is_open(f));
 	fx_free(f);
 }
 
@@ -471,6 +621,26 @@ static void a_growing_number_takes_more_to_prove_than_a_fixed_one(void **state)
 	fx_oops(f, 5);
 	assert_true(is_open(f));
 	assert_int_equal(fx_verdict(f, "d", "r0")->proof, RW_PROOF_SHARE);
+	fx_free(f);
+}
+
+static void the_size_that_a_step_was_to_have_outlives_a_restart(void **state)
+{
+	(void)state;
+	struct fixture *f = reported(evidence_only(1), 2000);
+
+	fx_start(f, "d", "r0", 1);
+	for (uint32_t host = 0; host < 1000; host++)
+		reports(f, host, "marker:acme", "1.2.3");
+	fx_restart(f);
+	fx_listen(f);
+	for (uint32_t host = 0; host < 5; host++)
+		fx_oops(f, host);
+	/* 4 of 1,000 would prove it, and 5 of the 2,000 that it was to have do not. */
+	assert_int_equal(fx_verdict(f, "d", "r0")->failed, 5);
+	assert_false(is_open(f));
+	fx_oops(f, 5);
+	assert_true(is_open(f));
 	fx_free(f);
 }
 
@@ -534,20 +704,29 @@ int main(void)
 		cmocka_unit_test(as_few_as_cannot_be_chance_open_it),
 		cmocka_unit_test(one_host_is_a_limit_and_never_evidence),
 		cmocka_unit_test(what_befalls_control_as_often_is_not_the_changes_doing),
+		cmocka_unit_test(who_falls_silent_at_once_is_weighed_together),
 		cmocka_unit_test(controls_silence_counts_until_it_is_back),
 		cmocka_unit_test(a_reset_begins_a_new_comparison),
 		cmocka_unit_test(a_comparison_without_hours_proves_nothing_yet),
+		cmocka_unit_test(time_that_passes_without_a_failure_proves_nothing),
+		cmocka_unit_test(who_dies_as_soon_as_it_is_back_has_no_hours_to_excuse_it),
 		cmocka_unit_test(who_was_let_in_stays_in_when_the_ring_shrinks),
 		cmocka_unit_test(a_crash_that_two_hosts_share_and_nobody_had_before),
 		cmocka_unit_test(seen_within_the_week_before_it_is_not_new),
 		cmocka_unit_test(seen_by_control_meanwhile_it_is_not_the_changes),
+		cmocka_unit_test(the_signature_unseen_for_longest_makes_room_on_disk_too),
 		cmocka_unit_test(how_a_boot_ended_is_no_signature),
 		cmocka_unit_test(three_deaths_in_half_an_hour_are_a_loop),
+		cmocka_unit_test(deaths_that_only_their_events_tell_of_are_a_loop_too),
+		cmocka_unit_test(a_wall_clock_at_its_very_beginning_hides_no_loop),
 		cmocka_unit_test(a_host_that_did_so_before_proves_nothing),
 		cmocka_unit_test(a_module_that_never_failed_so_before),
 		cmocka_unit_test(hosts_are_exposed_as_they_report),
+		cmocka_unit_test(who_was_excluded_and_is_back_stays_in_as_well),
 		cmocka_unit_test(a_ring_that_was_not_started_allows_nobody),
+		cmocka_unit_test(what_a_reset_allowed_before_the_start_is_told_again),
 		cmocka_unit_test(a_growing_number_takes_more_to_prove_than_a_fixed_one),
+		cmocka_unit_test(the_size_that_a_step_was_to_have_outlives_a_restart),
 		cmocka_unit_test(fresh_hosts_do_not_dilute_an_old_cohort),
 		cmocka_unit_test(a_kernels_version_is_its_release_or_that_and_its_build),
 	};

@@ -428,6 +428,24 @@ FX_UNUSED bool fx_same_key(const struct rw_change *a, const struct rw_change *b)
 	}
 }
 
+FX_UNUSED bool fx_is_of_deployment(const struct rw_change *row, const char *deployment)
+{
+	switch (row->type) {
+	case RW_CHANGE_DEPLOYMENT:
+		return strcmp(row->deployment.id, deployment) == 0;
+	case RW_CHANGE_RUN:
+		return strcmp(row->run.deployment, deployment) == 0;
+	case RW_CHANGE_EXPOSURE:
+		return strcmp(row->exposure.deployment, deployment) == 0;
+	case RW_CHANGE_EVIDENCE:
+		return strcmp(row->evidence.deployment, deployment) == 0;
+	case RW_CHANGE_SIGHTING:
+		return strcmp(row->sighting.deployment, deployment) == 0;
+	default:
+		return false;
+	}
+}
+
 FX_UNUSED bool fx_is_superseded(const struct fixture *f, size_t index)
 {
 	const struct rw_change *row = &f->journal[index];
@@ -439,6 +457,9 @@ FX_UNUSED bool fx_is_superseded(const struct fixture *f, size_t index)
 			return true;
 		if (row->type == RW_CHANGE_SIGNATURE && later->type == RW_CHANGE_SIGNATURE_GONE &&
 		    strcmp(row->signature.text, later->signature.text) == 0)
+			return true;
+		if (later->type == RW_CHANGE_DEPLOYMENT_GONE &&
+		    fx_is_of_deployment(row, later->deployment.id))
 			return true;
 		if (row->type == RW_CHANGE_EVIDENCE && later->type == RW_CHANGE_EVIDENCE_CLEARED &&
 		    strcmp(row->evidence.deployment, later->run.deployment) == 0 &&

@@ -595,6 +595,25 @@ static void a_goodbye_is_itself_a_sign_of_life(void **state)
 	fx_free(f);
 }
 
+static void another_boot_is_told_by_its_id_or_its_order(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_new(fx_policy(1));
+	rw_host_handle handle;
+
+	fx_hello(f, 0, "r0");
+	struct rw_boot boot = fx_boot(f, 0);
+	boot.id[15] = 1;
+	assert_int_equal(rw_core_hello(f->core, "h0", "r0", &boot, RW_END_ORDERLY, f->now, &handle),
+			 0);
+	assert_memory_equal(fx_last(f, RW_CHANGE_HOST)->host.boot_id, boot.id, sizeof(boot.id));
+	boot.order++;
+	assert_int_equal(rw_core_hello(f->core, "h0", "r0", &boot, RW_END_ORDERLY, f->now, &handle),
+			 0);
+	assert_int_equal(fx_last(f, RW_CHANGE_HOST)->host.boot_order, boot.order);
+	fx_free(f);
+}
+
 static void what_changes_nothing_is_told_to_nobody(void **state)
 {
 	(void)state;
@@ -724,6 +743,7 @@ int main(void)
 		cmocka_unit_test(a_false_gasp_changes_no_verdict),
 		cmocka_unit_test(planned_hosts_that_come_back_leave_the_deadlines_of_the_others),
 		cmocka_unit_test(a_goodbye_is_itself_a_sign_of_life),
+		cmocka_unit_test(another_boot_is_told_by_its_id_or_its_order),
 		cmocka_unit_test(what_changes_nothing_is_told_to_nobody),
 		cmocka_unit_test(a_goodbye_has_the_name_that_it_has_everywhere),
 		cmocka_unit_test(a_gap_of_two_ticks_is_no_stall_and_a_longer_one_is),

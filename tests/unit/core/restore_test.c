@@ -605,6 +605,42 @@ static void a_store_that_lost_everything_is_told_everything(void **state)
 	fx_free(f);
 }
 
+/* Of more hosts than one chunk of memory holds. */
+static void what_hosts_went_through_is_told_again_once_each(void **state)
+{
+	(void)state;
+	enum { CRASHED = RW_TROUBLE_CHUNK + 5 };
+	struct fixture *f = fx_started(fx_policy(1), CRASHED);
+
+	for (uint32_t host = 0; host < CRASHED; host++)
+		fx_oops(f, host);
+	f->refuse_from = f->sequence + 1;
+	fx_hello(f, CRASHED, "r0");
+	f->journal_count = 0;
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	assert_int_equal(told(f, RW_CHANGE_TROUBLE), CRASHED);
+	assert_int_equal(told(f, RW_CHANGE_SIGNATURE), CRASHED);
+	check_restored(f);
+	fx_free(f);
+}
+
+static void a_reset_outlives_a_restart(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 20);
+
+	fx_run(f, FX_BAKE_MS + 5000);
+	assert_int_equal(fx_verdict(f, "d", "r0")->observed_full, 20);
+	fx_oops(f, 0);
+	assert_int_equal(rw_core_deploy_reset(f->core, "d", "r0", f->now).status, 0);
+	fx_restart(f);
+	/* What was watched before it is not watched since. */
+	assert_int_equal(fx_verdict(f, "d", "r0")->observed_full, 0);
+	assert_int_equal(fx_verdict(f, "d", "r0")->failed, 0);
+	fx_free(f);
+}
+
 static void a_breaker_that_no_state_has_is_refused(void **state)
 {
 	(void)state;
@@ -671,6 +707,25 @@ static void a_reset_that_the_store_missed_is_told_with_the_rest(void **state)
 	fx_free(f);
 }
 
+/* What an end leaves out of the figures is on disk, or nothing has ended. */
+static void an_end_that_the_store_misses_is_none(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 5);
+
+	assert_int_equal(rw_core_host_exclude(f->core, fx_name(0), f->now).status, 0);
+	f->refuse_from = f->sequence + 1;
+	assert_int_equal(rw_core_deploy_withdraw(f->core, "d", "bad", f->now).status, -EIO);
+	f->refuse_from = 0;
+	fx_run(f, 1000);
+	assert_int_equal(f->core->deployments[0]->row.state, RW_DEPLOYMENT_ACTIVE);
+	assert_int_equal(rw_core_deploy_withdraw(f->core, "d", "bad", f->now).status, 0);
+	assert_int_equal(fx_verdict(f, "d", "r0")->exposed, 4);
+	fx_restart(f);
+	assert_int_equal(fx_verdict(f, "d", "r0")->exposed, 4);
+	fx_free(f);
+}
+
 static void a_host_is_exposed_in_one_ring_of_a_deployment(void **state)
 {
 	(void)state;
@@ -684,6 +739,21 @@ static void a_host_is_exposed_in_one_ring_of_a_deployment(void **state)
 	rw_copy_text(row.exposure.ring, sizeof(row.exposure.ring), "r1");
 	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
 	assert_int_equal(fx_verdict(f, "d", "r1")->exposed, 0);
+	fx_free(f);
+}
+
+static void an_exposure_of_an_unknown_host_or_step_is_refused(void **state)
+{
+	(void)state;
+	struct fixture *f = fx_started(fx_policy(1), 3);
+	struct rw_change row = *fx_last(f, RW_CHANGE_EXPOSURE);
+
+	rw_copy_text(row.exposure.host, sizeof(row.exposure.host), "never-told");
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	row = *fx_last(f, RW_CHANGE_EXPOSURE);
+	row.exposure.step = RW_CORE_STEPS_MAX + 1;
+	assert_int_equal(rw_core_restore(f->core, &row, f->now), -EINVAL);
+	assert_int_equal(fx_verdict(f, "d", "r0")->exposed, 3);
 	fx_free(f);
 }
 
@@ -738,6 +808,7 @@ static void a_life_of_long_ago_or_of_seconds_adds_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_exposure_of_an_unknown_host_or_step_is_refused),
 		cmocka_unit_test(lives_too_short_to_know_are_added_up),
 		cmocka_unit_test(a_life_of_long_ago_or_of_seconds_adds_nothing),
 		cmocka_unit_test(whatever_happened_a_restart_is_the_same_core),
@@ -751,9 +822,12 @@ int main(void)
 		cmocka_unit_test(listening_begins_behind_the_last_row),
 		cmocka_unit_test(every_row_ever_told_read_in_order_gives_the_same_too),
 		cmocka_unit_test(a_store_that_lost_everything_is_told_everything),
+		cmocka_unit_test(what_hosts_went_through_is_told_again_once_each),
+		cmocka_unit_test(a_reset_outlives_a_restart),
 		cmocka_unit_test(a_breaker_that_no_state_has_is_refused),
 		cmocka_unit_test(rows_told_again_are_read_as_the_same),
 		cmocka_unit_test(a_reset_that_the_store_missed_is_told_with_the_rest),
+		cmocka_unit_test(an_end_that_the_store_misses_is_none),
 		cmocka_unit_test(a_host_is_exposed_in_one_ring_of_a_deployment),
 	};
 

@@ -258,6 +258,24 @@ static void the_witness_is_not_reached_either(void **state)
 	fx_free(f);
 }
 
+static void what_the_witness_said_holds_for_its_episode_only(void **state)
+{
+	(void)state;
+	struct fixture *f = fleet(EXPOSED, 0, true);
+
+	silence(f, 0, EXPOSED);
+	fx_run(f, 12000);
+	rw_core_witness(f->core, true, f->now);
+	speak(f, 0, EXPOSED);
+	fx_run(f, 60000);
+	assert_null(rw_core_blind_reason(f->core, f->now));
+	/* Silent again, and nobody has answered yet. */
+	silence(f, 0, EXPOSED);
+	fx_run(f, 12000);
+	assert_string_equal(rw_core_blind_reason(f->core, f->now), "witness");
+	fx_free(f);
+}
+
 static void hosts_that_are_back_need_no_witness(void **state)
 {
 	(void)state;
@@ -413,6 +431,7 @@ int main(void)
 		cmocka_unit_test(nobody_to_compare_with_and_no_witness),
 		cmocka_unit_test(the_witness_answers_for_the_network),
 		cmocka_unit_test(the_witness_is_not_reached_either),
+		cmocka_unit_test(what_the_witness_said_holds_for_its_episode_only),
 		cmocka_unit_test(hosts_that_are_back_need_no_witness),
 		cmocka_unit_test(a_sick_observer_makes_nobody_offline),
 		cmocka_unit_test(a_group_is_silent_from_three_and_a_fifth_on),

@@ -273,6 +273,8 @@ static void a_ring_that_is_not_the_share_it_claims_is_a_warning(void **state)
 		fx_enrol(f, 0, rows[i].canaries, "r0");
 		fx_enrol(f, 100, 200 - rows[i].canaries, "r1");
 		fx_create(f, "d", 2);
+		assert_int_equal(rw_core_proved(f->core, "r0", f->now.wall_ms), 0);
+		assert_int_equal(rw_core_proved(f->core, "r1", f->now.wall_ms), 0);
 		struct rw_verdict *v = fx_verdict(f, "d", "r0");
 		assert_int_equal(v->warning_count, rows[i].warned);
 		if (rows[i].warned)

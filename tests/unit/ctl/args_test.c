@@ -11,6 +11,7 @@
 
 #include "ctl/commands.h"
 #include "lib/name.h"
+#include "lib/units.h"
 
 enum { WORDS_MAX = 48 };
 
@@ -193,6 +194,63 @@ static void a_command_takes_its_one_word_behind_it(void **state)
 	check_refused("event a --wide", "`ringwatch event` takes no --wide");
 }
 
+static void a_query_may_be_left_out_for_the_views(void **state)
+{
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	assert_int_equal(
+		parse("sql --store s.db --timeout 5s SELECT~1 --limit 7 --json", &args, error), 0);
+	assert_string_equal(args.command->words, "sql");
+	assert_string_equal(args.operand, "SELECT 1");
+	assert_int_equal(rw_args_duration_ms(&args, RW_OPT_WITHIN, 1), 5000);
+	assert_false(rw_args_has(&args, RW_OPT_TIMEOUT));
+	assert_int_equal(rw_args_number(&args, RW_OPT_ROWS, 1), 7);
+	assert_false(rw_args_has(&args, RW_OPT_LIMIT));
+	assert_int_equal(parse("sql --views", &args, error), 0);
+	assert_null(args.operand);
+	check_refused("sql SELECT 1", "unknown command 'sql 1'; `ringwatch --help` lists them");
+	check_refused("sql --timeout 0s x",
+		      "--timeout: '0s' is wrong, expected " RW_DURATION_EXPECTED);
+	check_refused("sql --url http://c x", "`ringwatch sql` takes no --url");
+}
+
+static void one_form_of_output_is_enough(void **state)
+{
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	assert_int_equal(parse("events --output wide", &args, error), 0);
+	assert_true(rw_args_wants_wide(&args));
+	assert_false(rw_args_wants_json(&args));
+	assert_int_equal(parse("events --wide", &args, error), 0);
+	assert_true(rw_args_wants_wide(&args));
+	assert_int_equal(parse("rings --output json", &args, error), 0);
+	assert_true(rw_args_wants_json(&args));
+	assert_int_equal(parse("rings --output table", &args, error), 0);
+	assert_false(rw_args_wants_json(&args) || rw_args_wants_wide(&args));
+	check_refused("rings --output yaml", "--output: 'yaml' is wrong, expected table|wide|json");
+	check_refused("rings --json --output json", "one of --json, --wide and --output is enough");
+	check_refused("events --json --wide", "one of --json, --wide and --output is enough");
+	check_refused("verdict --deployment d --ring r --output json",
+		      "`ringwatch verdict` takes no --output");
+}
+
+static void an_operand_may_be_one_of_a_few(void **state)
+{
+	char error[RW_ARGS_ERROR_BYTES];
+	struct rw_args args;
+
+	(void)state;
+	assert_int_equal(parse("completion bash", &args, error), 0);
+	assert_string_equal(args.operand, "bash");
+	check_refused("completion csh",
+		      "WHAT: 'csh' is wrong, expected bash|zsh|fish|rings|deployments");
+	check_refused("completion", "WHAT is missing; see `ringwatch completion --help`");
+}
+
 static void one_name_may_be_an_option_of_two_commands(void **state)
 {
 	static const char *const lines[] = {
@@ -312,6 +370,9 @@ int main(void)
 		cmocka_unit_test(wrong_values_say_what_is_expected),
 		cmocka_unit_test(help_needs_nothing_else),
 		cmocka_unit_test(a_command_takes_its_one_word_behind_it),
+		cmocka_unit_test(a_query_may_be_left_out_for_the_views),
+		cmocka_unit_test(one_form_of_output_is_enough),
+		cmocka_unit_test(an_operand_may_be_one_of_a_few),
 		cmocka_unit_test(one_name_may_be_an_option_of_two_commands),
 		cmocka_unit_test(acts_on_hosts_name_the_host_and_why),
 		cmocka_unit_test(a_match_has_one_of_three_forms),

@@ -330,7 +330,7 @@ static void each_body(body_fn *fn)
 {
 	const ProtobufCMessageDescriptor *root = &ringwatch__v1__frame__descriptor;
 
-	assert_int_equal(root->n_fields, 13);
+	assert_int_equal(root->n_fields, 14);
 	for (unsigned i = 0; i < root->n_fields; i++)
 		fn(&root->fields[i]);
 }

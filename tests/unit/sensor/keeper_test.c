@@ -49,10 +49,11 @@ static struct rw_keeper_config config;
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	int error;      /* of writing */
-	int read_error; /* of reading */
-	bool hold;      /* a sync does not return */
-	uint32_t held;  /* that wait now */
+	int error;           /* of writing */
+	int read_error;      /* of reading */
+	int next_sync_error; /* of one sync */
+	bool hold;           /* a sync does not return */
+	uint32_t held;       /* that wait now */
 	uint32_t reads;
 	uint32_t syncs;
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -93,8 +94,10 @@ static int disk_sync(void *context, int fd)
 	while (disk.hold)
 		pthread_cond_wait(&disk.changed, &disk.lock);
 	disk.held--;
+	int once = disk.next_sync_error;
+	disk.next_sync_error = 0;
 	pthread_mutex_unlock(&disk.lock);
-	errno = disk_error(&disk.error);
+	errno = once != 0 ? once : disk_error(&disk.error);
 	return errno != 0 ? -1 : 0;
 }
 
@@ -1007,6 +1010,38 @@ static void test_stopping_writes_down_what_waits(void **state)
 		assert_int_equal(seen.times[i], 1);
 }
 
+static void *let_go_of_a_failure(void *context)
+{
+	(void)context;
+	/* The sync that was held fails, and the next write is well. */
+	pthread_mutex_lock(&disk.lock);
+	disk.next_sync_error = EIO;
+	disk.hold = false;
+	pthread_cond_broadcast(&disk.changed);
+	pthread_mutex_unlock(&disk.lock);
+	return NULL;
+}
+
+/* The disk refuses an event while the sensor is being stopped: nobody else will tell it. */
+static void test_what_is_refused_while_stopping_is_tried_once_more(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	start_keeper();
+	set_hold(true);
+	for (unsigned i = 0; i < 5; i++)
+		put(WARNING, i);
+	wait_until_held();
+	assert_int_equal(pthread_create(&thread, NULL, let_go_of_a_failure, NULL), 0);
+	stop_keeper();
+	pthread_join(thread, NULL);
+	start_keeper();
+	collect_all();
+	for (unsigned i = 0; i < 5; i++)
+		assert_true(seen.times[i] > 0);
+}
+
 /* ---- everything at once ---------------------------------------------------------- */
 
 static uint32_t seed;
@@ -1112,6 +1147,7 @@ int main(void)
 		TEST(test_the_state_never_outruns_the_events),
 		TEST(test_stopping_does_not_wait_for_a_hung_disk),
 		TEST(test_stopping_writes_down_what_waits),
+		TEST(test_what_is_refused_while_stopping_is_tried_once_more),
 		TEST(test_no_mishap_loses_or_mixes_up_events),
 	};
 

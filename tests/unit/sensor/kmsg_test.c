@@ -86,6 +86,43 @@ static void test_record(void **state)
 		assert_int_equal(parse(bad[i], &r), -EINVAL);
 }
 
+static size_t user_lines;
+
+static void on_user_line(void *context, const struct rw_kmsg_record *record, bool backlog)
+{
+	(void)context;
+	(void)backlog;
+	assert_int_equal(record->facility, 1);
+	assert_memory_equal(record->text, "of a user", record->length);
+	user_lines++;
+}
+
+static void test_what_user_space_writes_goes_to_who_asked_for_it(void **state)
+{
+	static const char text[] =
+		"6,1,1,-;of the kernel\n14,2,2,-;of a user\n30,3,3,-;of systemd\n";
+	char path[] = "/tmp/ringwatch-kmsg-XXXXXX";
+	struct rw_kmsg *kmsg;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	for (int asked = 0; asked < 2; asked++) {
+		memset(&seen, 0, sizeof(seen));
+		user_lines = 0;
+		assert_int_equal(rw_kmsg_open(path, UINT64_MAX, on_record, NULL, &kmsg), 0);
+		if (asked == 1)
+			rw_kmsg_set_user_fn(kmsg, on_user_line);
+		assert_int_equal(rw_kmsg_read(kmsg), 0);
+		assert_int_equal(seen.count, 1);
+		assert_int_equal(user_lines, asked);
+		rw_kmsg_close(kmsg);
+	}
+	close(fd);
+	unlink(path);
+}
+
 /* ---- streams ---------------------------------------------------------------------- */
 
 static char folder[64];
@@ -222,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_record),
+		cmocka_unit_test(test_what_user_space_writes_goes_to_who_asked_for_it),
 		TEST(test_recording),
 		TEST(test_fifo_outlives_its_writers),
 		TEST(test_overlong_line_is_lost_alone),

@@ -14,6 +14,7 @@
 #include "collector/api/deadlines.h"
 
 static const uint64_t LIMIT_MS = 30000;
+enum { MOST = 3 };
 
 /* Far from the real clock, so that the thread beside the test never finds one late. */
 static const uint64_t begin_ms = UINT64_C(1) << 60;
@@ -34,7 +35,7 @@ static void test_a_late_one_is_shut_down_and_others_are_not(void **state)
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, old), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, young), 0);
-	assert_int_equal(rw_deadlines_start(LIMIT_MS, &deadlines), 0);
+	assert_int_equal(rw_deadlines_start(LIMIT_MS, MOST, &deadlines), 0);
 	struct rw_deadline *first = rw_deadlines_add(deadlines, old[0], begin_ms);
 	struct rw_deadline *second = rw_deadlines_add(deadlines, young[0], begin_ms + 1000);
 
@@ -61,7 +62,7 @@ static void test_each_request_has_its_whole_time(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	assert_int_equal(rw_deadlines_start(LIMIT_MS, &deadlines), 0);
+	assert_int_equal(rw_deadlines_start(LIMIT_MS, MOST, &deadlines), 0);
 	struct rw_deadline *entry = rw_deadlines_add(deadlines, pair[0], begin_ms);
 
 	rw_deadlines_renew(deadlines, entry, begin_ms + LIMIT_MS - 1);
@@ -73,13 +74,56 @@ static void test_each_request_has_its_whole_time(void **state)
 	close(pair[1]);
 }
 
+static void test_the_longest_idle_makes_room(void **state)
+{
+	struct rw_deadlines *deadlines;
+	struct rw_deadline *entries[6];
+	int pairs[6][2];
+
+	(void)state;
+	assert_int_equal(rw_deadlines_start(LIMIT_MS, MOST, &deadlines), 0);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]), 0);
+	for (unsigned i = 0; i < 3; i++)
+		entries[i] = rw_deadlines_add(deadlines, pairs[i][0], begin_ms + i);
+	/* the first has a request in hand, the second had one later than the third came */
+	rw_deadlines_engage(deadlines, entries[0]);
+	rw_deadlines_engage(deadlines, entries[1]);
+	rw_deadlines_renew(deadlines, entries[1], begin_ms + 10);
+	entries[3] = rw_deadlines_add(deadlines, pairs[3][0], begin_ms + 11);
+	assert_true(has_ended(pairs[2][1]));
+	/* one that is on its way out is not ended again in place of another */
+	entries[4] = rw_deadlines_add(deadlines, pairs[4][0], begin_ms + 12);
+	assert_true(has_ended(pairs[1][1]));
+	assert_false(has_ended(pairs[0][1]));
+	assert_false(has_ended(pairs[3][1]));
+	/* and where one has gone, nobody must */
+	rw_deadlines_remove(deadlines, entries[4]);
+	entries[5] = rw_deadlines_add(deadlines, pairs[5][0], begin_ms + 13);
+	assert_false(has_ended(pairs[3][1]));
+	/* Each is counted once, however often it is swept. */
+	struct rw_deadlines_stats stats;
+	rw_deadlines_sweep(deadlines, begin_ms + LIMIT_MS + 20);
+	rw_deadlines_sweep(deadlines, begin_ms + LIMIT_MS + 21);
+	rw_deadlines_read(deadlines, &stats);
+	assert_int_equal(stats.made_room, 2);
+	assert_int_equal(stats.too_slow, 3);
+	for (int i = 0; i < 6; i++) {
+		if (i != 4)
+			rw_deadlines_remove(deadlines, entries[i]);
+		close(pairs[i][0]);
+		close(pairs[i][1]);
+	}
+	rw_deadlines_stop(deadlines);
+}
+
 static void test_entries_leave_from_anywhere(void **state)
 {
 	struct rw_deadlines *deadlines;
 	struct rw_deadline *entries[3];
 
 	(void)state;
-	assert_int_equal(rw_deadlines_start(LIMIT_MS, &deadlines), 0);
+	assert_int_equal(rw_deadlines_start(LIMIT_MS, MOST, &deadlines), 0);
 	for (int i = 0; i < 3; i++)
 		entries[i] = rw_deadlines_add(deadlines, -1, begin_ms);
 	rw_deadlines_remove(deadlines, entries[1]);
@@ -98,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_late_one_is_shut_down_and_others_are_not),
 		cmocka_unit_test(test_each_request_has_its_whole_time),
+		cmocka_unit_test(test_the_longest_idle_makes_room),
 		cmocka_unit_test(test_entries_leave_from_anywhere),
 	};
 

@@ -51,6 +51,9 @@ struct rw_hub {
 	struct rw_host_facts facts;
 	struct rw_ring_coverage coverage;
 	struct rw_gasps *gasps;
+	struct rw_drills *drills;
+	uint64_t drill_sequence;
+	bool no_sessions;                 /* no sensor can be asked */
 	unsigned changes;                 /* of deployments that were told */
 	char created[RW_CORE_NAME_BYTES]; /* by the last of them; "" */
 };
@@ -61,6 +64,8 @@ struct ax {
 	char tokens[AX_PATH_BYTES];
 	struct rw_hub hub;
 	struct rw_api *api;
+	const struct rw_api_tls_files *tls; /* of the next ax_start; NULL: plain */
+	const struct rw_rates *rates;       /* likewise; NULL: the defaults */
 };
 
 /* ---- the hub ------------------------------------------------------------------ */
@@ -103,6 +108,37 @@ uint64_t rw_hub_audit(struct rw_hub *hub, const struct rw_audit_row *row)
 	return rw_store_push_audit(hub->store, row);
 }
 
+uint64_t rw_hub_slot(struct rw_hub *hub, const struct rw_slot_row *row)
+{
+	return rw_store_push_slot(hub->store, row);
+}
+
+static bool ax_ask_for_drill(void *context, rw_host_handle host, const uint8_t name[RW_DRILL_BYTES])
+{
+	const struct rw_hub *hub = context;
+
+	(void)host;
+	(void)name;
+	return !hub->no_sessions;
+}
+
+static void ax_tell_drill(void *context, const char *step, const struct rw_drill_row *row)
+{
+	struct rw_hub *hub = context;
+
+	(void)step;
+	hub->drill_sequence = rw_store_push_drill(hub->store, row);
+}
+
+int rw_hub_drill(struct rw_hub *hub, const struct rw_drill_ask *ask, struct rw_drill_answer *out,
+		 uint64_t *sequence)
+{
+	int err = rw_drills_start(hub->drills, hub->core, ask, hub->now, out);
+
+	*sequence = err == 0 ? hub->drill_sequence : 0;
+	return err;
+}
+
 void rw_hub_deployments_changed(struct rw_hub *hub, const char *created)
 {
 	hub->changes++;
@@ -125,6 +161,12 @@ void rw_hub_ring_coverage(struct rw_hub *hub, uint32_t ring, struct rw_ring_cove
 {
 	(void)ring;
 	*out = hub->coverage;
+}
+
+struct rw_webhooks *rw_hub_webhooks(struct rw_hub *hub)
+{
+	(void)hub;
+	return NULL;
 }
 
 struct rw_gasps *rw_hub_gasps(struct rw_hub *hub)
@@ -188,6 +230,7 @@ AX_UNUSED static void ax_run(struct ax *f, uint64_t ms)
 		for (rw_host_handle h = 0; at % 1000 == 0 && h < rw_core_host_count(hub->core); h++)
 			rw_core_heartbeat(hub->core, h, hub->now.boot_ms, hub->now);
 		rw_core_tick(hub->core, hub->now);
+		rw_drills_tick(hub->drills, hub->core, hub->now);
 	}
 	pthread_mutex_unlock(&hub->lock);
 }
@@ -274,6 +317,7 @@ AX_UNUSED static void ax_new_hub(struct ax *f)
 	const struct rw_store_callbacks callbacks = {hub, ax_on_committed, ax_on_failed,
 						     ax_on_recovered};
 	const struct rw_core_sink sink = {hub, ax_take_change, NULL, NULL};
+	const struct rw_drills_sink drills = {hub, ax_ask_for_drill, ax_tell_drill};
 
 	policy = (struct rw_policy){.timing = rw_timing_defaults(), .ring_count = 2};
 	policy.rings[0] = ax_ring("canary", 1);
@@ -284,6 +328,8 @@ AX_UNUSED static void ax_new_hub(struct ax *f)
 	hub->stats.ready = true;
 	hub->gasps = rw_gasps_new();
 	assert_non_null(hub->gasps);
+	hub->drills = rw_drills_new(&drills);
+	assert_non_null(hub->drills);
 	assert_int_equal(rw_store_open(f->store, 0, &callbacks, &hub->store, error), 0);
 	assert_int_equal(rw_core_new(&policy, &sink, 10000, hub->now, &hub->core), 0);
 }
@@ -293,7 +339,9 @@ AX_UNUSED static int ax_start(struct ax *f, const char *listen_at, char error[RW
 	const struct rw_api_config config = {.listen = listen_at,
 					     .name = "c1",
 					     .store_path = f->store,
-					     .tokens_file = f->tokens};
+					     .tokens_file = f->tokens,
+					     .tls = f->tls,
+					     .rates = f->rates};
 
 	error[0] = '\0';
 	return rw_api_start(&config, &f->hub, &f->api, error);
@@ -346,6 +394,7 @@ AX_UNUSED static int ax_teardown(void **state)
 	rw_store_close(f->hub.store);
 	rw_core_free(f->hub.core);
 	rw_gasps_free(f->hub.gasps);
+	rw_drills_free(f->hub.drills);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		char path[AX_PATH_BYTES];
 

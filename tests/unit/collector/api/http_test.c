@@ -68,11 +68,9 @@ static void test_the_address_connected_to_is_ours(void **state)
 
 	if (ax_start(f, "127.0.0.2:0", error) != 0)
 		fail_msg("%s", error);
-	struct ax other = *f;
-	f->api = first;
 
 	struct sockaddr_in to = {.sin_family = AF_INET,
-				 .sin_port = htons(rw_api_port(other.api)),
+				 .sin_port = htons(rw_api_port(f->api)),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
 	static const char ask[] = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.2:80\r\n"
 				  "Connection: close\r\n\r\n";
@@ -82,7 +80,8 @@ static void test_the_address_connected_to_is_ours(void **state)
 	struct ax_reply reply = ax_receive(fd);
 	assert_int_equal(reply.status, 200);
 	ax_release(&reply);
-	rw_api_stop(other.api);
+	rw_api_stop(f->api);
+	f->api = first;
 }
 
 static void test_answers_are_not_kept_nor_guessed_at(void **state)
@@ -90,10 +89,181 @@ static void test_answers_are_not_kept_nor_guessed_at(void **state)
 	const struct ax *f = *state;
 	struct ax_reply reply = ax_get(f, "/v1/rings");
 
-	assert_non_null(strstr(reply.text, "\r\nCache-Control: no-store\r\n"));
+	assert_non_null(strstr(reply.text, "\r\nCache-Control: private, no-cache\r\n"));
 	assert_non_null(strstr(reply.text, "\r\nX-Content-Type-Options: nosniff\r\n"));
 	assert_non_null(strstr(reply.text, "\r\nContent-Type: application/json\r\n"));
 	ax_release(&reply);
+	reply = ax_get(f, "/v1/verdict?deployment=d&ring=canary");
+	assert_non_null(strstr(reply.text, "\r\nCache-Control: no-store\r\n"));
+	assert_null(strstr(reply.text, "ETag"));
+	ax_release(&reply);
+}
+
+/* The value of an answer's header; "" when it is not there. */
+static const char *header(const struct ax_reply *reply, const char *name, char out[128])
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "\r\n%s: ", name);
+	const char *at = strstr(reply->text, line);
+	out[0] = '\0';
+	if (at != NULL && at < reply->body)
+		sscanf(at + strlen(line), "%127[^\r]", out);
+	return out;
+}
+
+static struct ax_reply ask_again(const struct ax *f, const char *path, const char *header_line)
+{
+	char headers[384];
+
+	snprintf(headers, sizeof(headers),
+		 "Host: localhost\r\nAuthorization: Bearer read-token\r\n%s\r\n", header_line);
+	return ax_ask_with(f, "GET", path, headers, NULL);
+}
+
+static void test_what_the_client_has_is_not_sent_again(void **state)
+{
+	static const char *const paths[] = {"/v1/rings",       "/v1/rings/canary", "/v1/hosts",
+					    "/v1/hosts/h1",    "/v1/events",       "/v1/gasps",
+					    "/v1/deployments", "/v1/audit"};
+	struct ax *f = *state;
+	char tag[128], line[256], value[128];
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct ax_reply reply = ax_get(f, paths[i]);
+		if (*header(&reply, "ETag", tag) == '\0')
+			fail_msg("%s has no tag", paths[i]);
+		ax_release(&reply);
+		snprintf(line, sizeof(line), "If-None-Match: \"other\", %s", tag);
+		reply = ask_again(f, paths[i], line);
+		if (reply.status != 304 || *reply.body != '\0')
+			fail_msg("%s: %s", paths[i], reply.text);
+		assert_string_equal(header(&reply, "ETag", value), tag);
+		ax_release(&reply);
+	}
+	/* Once it has changed it is sent. */
+	ax_enrol(f, "tagged", "wide");
+	struct ax_reply reply = ask_again(f, "/v1/hosts", "If-None-Match: \"other\"");
+	assert_int_equal(reply.status, 200);
+	ax_release(&reply);
+	ax_expect(f, "GET", "/v1/hosts/nobody", NULL, 404, "unknown_host");
+}
+
+static void test_long_answers_are_packed_for_who_takes_it(void **state)
+{
+	const struct ax *f = *state;
+	char value[128];
+
+	struct ax_reply reply = ask_again(f, "/v1/hosts", "Accept-Encoding: gzip, br");
+	assert_int_equal(reply.status, 200);
+	assert_string_equal(header(&reply, "Content-Encoding", value), "gzip");
+	assert_non_null(strstr(header(&reply, "Vary", value), "Accept-Encoding"));
+	assert_memory_equal(reply.body, "\x1f\x8b", 2);
+	ax_release(&reply);
+
+	reply = ask_again(f, "/v1/hosts", "Accept-Encoding: gzip;q=0");
+	assert_string_equal(header(&reply, "Content-Encoding", value), "");
+	assert_non_null(strstr(header(&reply, "Vary", value), "Accept-Encoding"));
+	assert_non_null(reply.json);
+	ax_release(&reply);
+
+	reply = ask_again(f, "/v1/hosts?limit=1", "Accept-Encoding: gzip");
+	assert_string_equal(header(&reply, "Content-Encoding", value), "");
+	assert_non_null(reply.json);
+	ax_release(&reply);
+}
+
+/* ---- rates --------------------------------------------------------------------------- */
+
+/* Asks until it is refused; how often it was not. */
+static unsigned served(const struct ax *f, const char *role, const char *path, unsigned most)
+{
+	char seconds[128];
+
+	for (unsigned i = 0; i < most; i++) {
+		struct ax_reply reply = ax_ask(f, role, "GET", path, NULL);
+		bool refused = reply.status == 429;
+
+		if (refused) {
+			assert_string_equal(ax_code(&reply), "too_many_requests");
+			assert_in_range(strtol(header(&reply, "Retry-After", seconds), NULL, 10), 1,
+					60);
+		}
+		ax_release(&reply);
+		if (refused)
+			return i;
+	}
+	return most;
+}
+
+static void test_who_asks_too_often_hears_when_to_come_back(void **state)
+{
+	/* one a second, so that the burst is all there is while the test runs */
+	static const struct rw_rates few = {.of = {[RW_CLIENT_TOKEN] = {1, 5},
+						   [RW_CLIENT_ADDRESS] = {1, 3},
+						   [RW_CLIENT_PROBE] = {1, 50}}};
+	struct ax *f = *state;
+	struct rw_api *first = f->api;
+	char error[RW_API_ERROR_BYTES];
+
+	f->rates = &few;
+	if (ax_start(f, "127.0.0.1:0", error) != 0)
+		fail_msg("%s", error);
+	f->rates = NULL;
+
+	assert_true(served(f, "wrong", "/v1/rings", 40) < 10);
+	assert_true(served(f, "", "/", 40) < 10); /* the same address, the same bucket */
+	assert_true(served(f, "read", "/v1/rings", 40) >= 5); /* a token has its own */
+	assert_true(served(f, "operator", "/nowhere", 40) >= 5);
+	assert_int_equal(served(f, "", "/healthz", 20), 20);
+	rw_api_stop(f->api);
+	f->api = first;
+}
+
+static void answers(struct ax_reply reply, int status, const char *part, bool there)
+{
+	if (reply.status != status || (strstr(reply.text, part) != NULL) != there)
+		fail_msg("expected %d %s %s, got: %s", status, there ? "with" : "without", part,
+			 reply.text);
+	ax_release(&reply);
+}
+
+static void test_the_dashboard_is_for_browsers(void **state)
+{
+	static const char html[] = "Host: localhost\r\nAccept: text/html,*/*;q=0.8\r\n";
+	const struct ax *f = *state;
+
+	answers(ax_ask_with(f, "GET", "/", html, NULL), 200, "<!doctype html>", true);
+	answers(ax_ask_with(f, "GET", "/", html, NULL), 200,
+		"\r\nContent-Security-Policy: default-src 'none'; script-src 'self'; ", true);
+	answers(ax_ask_with(f, "GET", "/", html, NULL), 200, "nosniff\r\n", true);
+	answers(ax_ask_with(f, "HEAD", "/", html, NULL), 200, "<!doctype html>", false);
+	answers(ax_ask_with(f, "POST", "/", html, NULL), 405, "\r\nAllow: GET, HEAD\r\n", true);
+	answers(ax_ask_with(f, "GET", "/", "Host: localhost\r\nAccept: application/json\r\n", NULL),
+		200, "\"service\":\"ringwatch-collector\"", true);
+	answers(ax_ask_with(f, "GET", "/", "Host: localhost\r\n", NULL), 200,
+		"\r\nContent-Type: application/json\r\n", true);
+	answers(ax_ask_with(f, "GET", "/dashboard/app.js", "Host: localhost\r\n", NULL), 200,
+		"\r\nContent-Type: text/javascript; charset=utf-8\r\n", true);
+	answers(ax_ask_with(f, "GET", "/dashboard/other.js", html, NULL), 404, "not_found", true);
+	answers(ax_ask_with(f, "GET", "/", "Host: evil.example\r\nAccept: text/html\r\n", NULL),
+		421, "<!doctype", false);
+}
+
+static void test_a_page_that_is_known_is_not_sent_again(void **state)
+{
+	const struct ax *f = *state;
+	struct ax_reply reply =
+		ax_ask_with(f, "GET", "/dashboard/style.css", "Host: localhost\r\n", NULL);
+	const char *tag = strstr(reply.text, "\r\nETag: ");
+	char headers[128];
+
+	assert_non_null(tag);
+	snprintf(headers, sizeof(headers), "Host: localhost\r\nIf-None-Match: %.18s\r\n", tag + 8);
+	ax_release(&reply);
+	answers(ax_ask_with(f, "GET", "/dashboard/style.css", headers, NULL), 304, "color-scheme",
+		false);
+	answers(ax_ask_with(f, "GET", "/dashboard/app.js", headers, NULL), 200, "use strict", true);
 }
 
 /* ---- bodies ---------------------------------------------------------------------- */
@@ -373,6 +543,11 @@ int main(void)
 		cmocka_unit_test(test_headers_that_count_stand_once),
 		cmocka_unit_test(test_the_address_connected_to_is_ours),
 		cmocka_unit_test(test_answers_are_not_kept_nor_guessed_at),
+		cmocka_unit_test(test_the_dashboard_is_for_browsers),
+		cmocka_unit_test(test_a_page_that_is_known_is_not_sent_again),
+		cmocka_unit_test(test_what_the_client_has_is_not_sent_again),
+		cmocka_unit_test(test_long_answers_are_packed_for_who_takes_it),
+		cmocka_unit_test(test_who_asks_too_often_hears_when_to_come_back),
 		cmocka_unit_test(test_a_body_is_at_most_64_kib),
 		cmocka_unit_test(test_a_refused_request_hears_why_after_its_body),
 		cmocka_unit_test(test_who_waits_for_100_continue_is_told_at_once),

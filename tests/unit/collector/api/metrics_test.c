@@ -36,6 +36,21 @@ static void deploy(const struct ax *f, const char *id)
 	ax_expect(f, "POST", text, "{\"step\":1}", 200, NULL);
 }
 
+/* A sample of the family, or of the histogram that is called so. */
+static bool is_of(const char *line, const char *family)
+{
+	static const char *const endings[] = {"", "_bucket", "_sum", "_count"};
+	size_t length = strcspn(line, "{ ");
+	char name[96];
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		snprintf(name, sizeof(name), "%s%s", family, endings[i]);
+		if (strlen(name) == length && strncmp(name, line, length) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void test_each_series_is_announced_once_and_stands_together(void **state)
 {
 	const struct ax *f = *state;
@@ -50,7 +65,8 @@ static void test_each_series_is_announced_once_and_stands_together(void **state)
 		if (*line == '\0')
 			continue;
 		if (sscanf(line, "# TYPE %63s %15s", name, type) == 2) {
-			assert_true(strcmp(type, "gauge") == 0 || strcmp(type, "counter") == 0);
+			assert_true(strcmp(type, "gauge") == 0 || strcmp(type, "counter") == 0 ||
+				    strcmp(type, "histogram") == 0);
 			for (size_t i = 0; i < count; i++)
 				assert_string_not_equal(announced[i], name);
 			assert_true(count < 96);
@@ -61,10 +77,8 @@ static void test_each_series_is_announced_once_and_stands_together(void **state)
 			memcpy(announced[count++], name, sizeof(name));
 		} else if (strncmp(line, "# HELP ", 7) != 0) {
 			/* A sample belongs to the series announced last. */
-			size_t length = strcspn(line, "{ ");
 			assert_true(count > 0);
-			assert_int_equal(strlen(announced[count - 1]), length);
-			assert_memory_equal(announced[count - 1], line, length);
+			assert_true(is_of(line, announced[count - 1]));
 			char *end;
 			strtod(strrchr(line, ' ') + 1, &end);
 			assert_int_equal(*end, '\0');
@@ -86,6 +100,9 @@ static void test_figures_of_the_collector(void **state)
 	s->rejects_sent[RINGWATCH__V1__REJECT_CODE__REJECT_UNKNOWN_RING] = 2;
 	s->loop_lag_us_max = 1500;
 	s->store.last_commit_us = 250000;
+	s->store.commit_us = 1250000;
+	s->store.commits_within[1] = 2;
+	s->store.commits_within[RW_STORE_LATENCY_BUCKETS - 1] = 1;
 	s->started_wall_ms = UINT64_C(1700000000500);
 	struct rw_gasp_stats *gasps = rw_gasps_stats(f->hub.gasps);
 	gasps->listening = true;
@@ -108,6 +125,12 @@ static void test_figures_of_the_collector(void **state)
 	has_line(&reply, "ringwatch_rejects_sent_total{code=\"unknown_ring\"} 2");
 	has_line(&reply, "ringwatch_loop_lag_seconds 0.0015");
 	has_line(&reply, "ringwatch_store_last_commit_seconds 0.25");
+	has_line(&reply, "ringwatch_store_commit_seconds_bucket{le=\"0.001\"} 0");
+	has_line(&reply, "ringwatch_store_commit_seconds_bucket{le=\"0.005\"} 2");
+	has_line(&reply, "ringwatch_store_commit_seconds_bucket{le=\"5\"} 2");
+	has_line(&reply, "ringwatch_store_commit_seconds_bucket{le=\"+Inf\"} 3");
+	has_line(&reply, "ringwatch_store_commit_seconds_sum 1.25");
+	has_line(&reply, "ringwatch_store_commit_seconds_count 3");
 	has_line(&reply, "ringwatch_start_time_seconds 1700000000.5");
 	has_line(&reply, "ringwatch_netconsole_listening 1");
 	has_line(&reply, "ringwatch_netconsole_datagrams_total{result=\"limited_source\"} 11");
@@ -168,6 +191,95 @@ static void test_what_hosts_of_a_ring_can_see(void **state)
 	ax_release(&reply);
 }
 
+/* The value of the sample that begins so. */
+static uint64_t figure(const struct ax *f, const char *sample)
+{
+	struct ax_reply reply = scrape(f);
+	char line[160];
+
+	snprintf(line, sizeof(line), "\n%s ", sample);
+	const char *at = strstr(reply.body, line);
+	if (at == NULL)
+		fail_msg("no sample '%s' in:\n%s", sample, reply.body);
+	uint64_t value = strtoull(at + strlen(line), NULL, 10);
+	ax_release(&reply);
+	return value;
+}
+
+static void one_more(const struct ax *f, const char *path, const char *token, int status,
+		     const char *sample)
+{
+	uint64_t before = figure(f, sample);
+	struct ax_reply reply = ax_ask(f, token, "GET", path, NULL);
+
+	assert_int_equal(reply.status, status);
+	ax_release(&reply);
+	if (figure(f, sample) != before + 1)
+		fail_msg("%s: %s was %u", path, sample, (unsigned)before);
+}
+
+static void test_http_counts_itself(void **state)
+{
+	const struct ax *f = *state;
+
+#define REQUESTS(route, status)                                                                    \
+	"ringwatch_http_requests_total{route=\"" route "\",status=\"" status "\"}"
+#define REFUSED(reason) "ringwatch_http_requests_refused_total{reason=\"" reason "\"}"
+	one_more(f, "/v1/rings", "read", 200, REQUESTS("list", "2xx"));
+	one_more(f, "/v1/hosts/h1", "read", 200,
+		 "ringwatch_http_request_seconds_bucket{route=\"list\",le=\"+Inf\"}");
+	one_more(f, "/v1/hosts/h1", "read", 200,
+		 "ringwatch_http_request_seconds_count{route=\"list\"}");
+	one_more(f, "/healthz", "", 200, REQUESTS("health", "2xx"));
+	one_more(f, "/", "", 200, REQUESTS("page", "2xx"));
+	one_more(f, "/v1/verdict?deployment=none&ring=canary", "read", 200,
+		 REQUESTS("verdict", "2xx"));
+	one_more(f, "/v1/rings", "", 401, REQUESTS("list", "4xx"));
+	one_more(f, "/v1/rings", "", 401, REFUSED("unauthorized"));
+	one_more(f, "/v1/flagger/gate", "read", 405, REFUSED("method_not_allowed"));
+	one_more(f, "/v1/hosts/nobody", "read", 404, REFUSED("not_found"));
+	one_more(f, "/some/where", "read", 404, REQUESTS("none", "4xx"));
+	one_more(f, "/api/v1/query?query=no", "", 400, REQUESTS("query", "4xx"));
+	/* The scrape's own answer is not queued yet when it counts. */
+	uint64_t before = figure(f, REQUESTS("metrics", "2xx"));
+	assert_int_equal(figure(f, REQUESTS("metrics", "2xx")), before + 1);
+	/* What a client sends is no label. */
+	struct ax_reply reply = scrape(f);
+	assert_null(strstr(reply.body, "where"));
+	ax_release(&reply);
+}
+
+static void wait_for(const struct ax *f, const char *sample, uint64_t value)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+
+	for (int i = 0; i < 1000 && figure(f, sample) != value; i++)
+		nanosleep(&pause, NULL);
+	assert_int_equal(figure(f, sample), value);
+}
+
+static void test_http_counts_connections_and_streams(void **state)
+{
+	static const char ask[] = "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n"
+				  "Authorization: Bearer read-token\r\n\r\n";
+	static const char left[] = "ringwatch_http_streams_ended_total{reason=\"left\"}";
+	const struct ax *f = *state;
+	uint64_t gone = figure(f, left);
+
+	wait_for(f, "ringwatch_http_connections", 1); /* the scrape's own */
+	int fd = ax_connect(f);
+	wait_for(f, "ringwatch_http_connections", 2);
+	ax_send(fd, ask, sizeof(ask) - 1);
+	wait_for(f, "ringwatch_http_streams", 1);
+	close(fd);
+	/* It is heard of when something is told. */
+	ax_run(*state, 6000);
+	wait_for(f, "ringwatch_http_streams", 0);
+	assert_int_equal(figure(f, left), gone + 1);
+	assert_int_equal(figure(f, "ringwatch_http_connections_cut_total{reason=\"made_room\"}"),
+			 0);
+}
+
 static void test_no_series_is_a_host_s(void **state)
 {
 	const struct ax *f = *state;
@@ -199,6 +311,8 @@ int main(void)
 		cmocka_unit_test(test_figures_of_the_collector),
 		cmocka_unit_test(test_figures_of_rings_and_deployments),
 		cmocka_unit_test(test_what_hosts_of_a_ring_can_see),
+		cmocka_unit_test(test_http_counts_itself),
+		cmocka_unit_test(test_http_counts_connections_and_streams),
 		cmocka_unit_test(test_no_series_is_a_host_s),
 		cmocka_unit_test(test_what_has_ended_leaves),
 	};

@@ -348,6 +348,80 @@ static void test_events_page(void **state)
 	ax_release(&reply);
 }
 
+static void create(struct ax *f, unsigned number)
+{
+	char body[256];
+
+	snprintf(body, sizeof(body),
+		 "{\"deployment\":\"n%u\",\"component\":\"c\",\"version\":\"1\","
+		 "\"exposure\":\"fixed\",\"match\":\"none\",\"rings\":[\"canary\"]}",
+		 number);
+	ax_expect(f, "POST", "/v1/deployments", body, 201, NULL);
+}
+
+/* The 257th deployment takes the place of one that was told already: no other is passed over. */
+static void test_pages_hold_while_a_deployment_is_forgotten(void **state)
+{
+	struct ax *f = *state;
+	char path[128];
+
+	for (unsigned i = 0; i < RW_CORE_DEPLOYMENTS_MAX; i++)
+		create(f, i);
+	ax_expect(f, "POST", "/v1/deployments/n1/finish", "{}", 200, NULL);
+	struct ax_reply page = ax_get(f, "/v1/deployments?limit=3");
+	assert_string_equal(column(json_object_get(page.json, "deployments"), "deployment"),
+			    "n0 n1 n2");
+	create(f, RW_CORE_DEPLOYMENTS_MAX);
+	ax_expect(f, "GET", "/v1/deployments/n1", NULL, 404, "unknown_deployment");
+	snprintf(path, sizeof(path), "/v1/deployments?limit=3&cursor=%s",
+		 text_at(page.json, "next_cursor"));
+	lists(f, path, "deployments", "deployment", "n3 n4 n5");
+	ax_release(&page);
+}
+
+/* Rows that come between two pages belong to neither; none is lost or told twice. */
+static void test_pages_hold_while_more_comes(void **state)
+{
+	struct ax *f = *state;
+	char path[128];
+
+	ax_expect(f, "POST", "/v1/deployments", AX_CREATE("d1"), 201, NULL);
+	ax_expect(f, "POST", "/v1/deployments", AX_CREATE("d2"), 201, NULL);
+	ax_expect(f, "POST", "/v1/deployments", AX_CREATE("d3"), 201, NULL);
+	fill_events(f);
+
+	struct ax_reply events = ax_get(f, "/v1/events?limit=2");
+	struct ax_reply audit = ax_get(f, "/v1/audit?limit=2");
+	struct ax_reply deployments = ax_get(f, "/v1/deployments?limit=2");
+	struct ax_reply hosts = ax_get(f, "/v1/hosts?limit=3");
+	assert_string_equal(column(json_object_get(deployments.json, "deployments"), "deployment"),
+			    "d1 d2");
+
+	uint64_t last = push_event(f, "late", 9, RINGWATCH__V1__KIND__KIND_OOPS, 9,
+				   f->hub.now.wall_ms + 9000);
+	assert_int_equal(rw_hub_wait_committed(&f->hub, last), 0);
+	ax_expect(f, "POST", "/v1/deployments/d1/finish", "{}", 200, NULL);
+	ax_expect(f, "POST", "/v1/deployments", AX_CREATE("d4"), 201, NULL);
+	ax_expect(f, "POST", "/v1/hosts/h1/retire", "{\"reason\":\"r\"}", 200, NULL);
+	ax_enrol(f, "h9", "canary");
+
+	snprintf(path, sizeof(path), "/v1/events?cursor=%s", text_at(events.json, "next_cursor"));
+	lists(f, path, "events", "host", "h0 h0");
+	snprintf(path, sizeof(path), "/v1/audit?cursor=%s", text_at(audit.json, "next_cursor"));
+	lists(f, path, "audit", "subject", "deployment=d1");
+	snprintf(path, sizeof(path), "/v1/deployments?cursor=%s",
+		 text_at(deployments.json, "next_cursor"));
+	lists(f, path, "deployments", "deployment", "d3 d4");
+	snprintf(path, sizeof(path), "/v1/hosts?cursor=%s", text_at(hosts.json, "next_cursor"));
+	lists(f, path, "hosts", "host", "h3 h4 h9");
+	lists(f, "/v1/deployments", "deployments", "deployment", "d1 d2 d3 d4");
+	lists(f, "/v1/deployments?limit=4", "deployments", "deployment", "d1 d2 d3 d4");
+	ax_release(&events);
+	ax_release(&audit);
+	ax_release(&deployments);
+	ax_release(&hosts);
+}
+
 static void test_an_event_is_named_as_evidence_names_it(void **state)
 {
 	struct ax *f = *state;
@@ -523,6 +597,10 @@ static void test_parameters_are_refused_by_name(void **state)
 		{"/v1/hosts?limit=01", "limit: expected"},
 		{"/v1/hosts?cursor=0", "cursor: expected"},
 		{"/v1/hosts?cursor=x", "cursor: expected"},
+		{"/v1/deployments?cursor=d1", "cursor: expected"},
+		{"/v1/deployments?limit=0", "limit: expected"},
+		{"/v1/audit?cursor=-1", "cursor: expected"},
+		{"/v1/events?cursor=1.5", "cursor: expected"},
 		{"/v1/hosts?cursor=99999999999999999999", "cursor: expected"},
 		{"/v1/events?kind=sneeze", "kind: "},
 		{"/v1/events?host=*", "host: expected"},
@@ -547,7 +625,9 @@ static void test_a_store_that_cannot_be_read_is_503(void **state)
 
 	memcpy(kept, f->store, sizeof(kept));
 	snprintf(f->store, sizeof(f->store), "%s/none.db", f->dir);
+	assert_int_equal(symlink(kept, f->store), 0); /* it is there at the start */
 	assert_int_equal(ax_start(f, "127.0.0.1:0", error), 0);
+	assert_int_equal(unlink(f->store), 0);
 	ax_expect(f, "GET", "/v1/events", NULL, 503, "unavailable");
 	ax_expect(f, "GET", "/v1/audit", NULL, 503, "unavailable");
 	ax_expect(f, "GET", "/v1/hosts/h1", NULL, 503, "unavailable");
@@ -612,6 +692,8 @@ int main(void)
 		CASE(test_events_are_newest_first_and_filtered),
 		CASE(test_events_of_a_deployment_are_those_since_its_exposure),
 		CASE(test_events_page),
+		CASE(test_pages_hold_while_a_deployment_is_forgotten),
+		CASE(test_pages_hold_while_more_comes),
 		CASE(test_an_event_is_named_as_evidence_names_it),
 		CASE(test_gasps_are_listed_newest_first),
 		CASE(test_rings_name_their_deployments),
