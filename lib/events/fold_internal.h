@@ -37,6 +37,7 @@ enum {
 	RW_FOLD_LATE_MS = 5000,       /* a slow console delays what follows a begin */
 	RW_FOLD_ONE_PANIC_MS = 10000, /* a machine panics once */
 	RW_FOLD_FORGET_MS = 2 * RW_FOLD_ONE_PANIC_MS,
+	RW_FOLD_ONE_KILL_MS = RW_FOLD_FORGET_MS, /* a process is killed once */
 	RW_FOLD_TAIL_LINES = 16, /* unknown lines that still belong to a block, */
 	RW_FOLD_TAIL_MS = 100,   /* when they come so soon behind it */
 };
@@ -189,7 +190,9 @@ bool rw_fold_was_spooled(struct rw_events *ev, struct rw_like like, const struct
 /*
  * One source begins to tell of a thing that each source tells once: the event
  * that it is part of, made when there is none. NULL: it was told already, or there
- * is no memory. Within RW_EVENTS_APART_MS of one another they are one.
+ * is no memory. Within RW_EVENTS_APART_MS of one another they are one; a kill for
+ * want of memory within RW_FOLD_ONE_KILL_MS: between the decision, that BPF sees, and
+ * its line the kernel prints the list of all tasks, for seconds on a serial console.
  */
 struct rw_held *rw_fold_meet_record(struct rw_events *ev, struct rw_like like, uint64_t at_ms,
 				    uint64_t for_ms, struct rw_events_time now);

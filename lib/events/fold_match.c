@@ -192,15 +192,23 @@ bool rw_fold_was_spooled(struct rw_events *ev, struct rw_like like, const struct
 
 /* ---- what each source tells once -------------------------------------------------------- */
 
+/* How far the two tellings of one thing may lie apart. */
+static uint64_t one_within(struct rw_like like)
+{
+	bool one_kill = like.kind == KIND_OOM_KILL && like.pid != 0;
+
+	return one_kill ? RW_FOLD_ONE_KILL_MS : RW_EVENTS_APART_MS;
+}
+
 struct rw_held *rw_fold_meet_record(struct rw_events *ev, struct rw_like like, uint64_t at_ms,
 				    uint64_t for_ms, struct rw_events_time now)
 {
 	struct rw_span when = rw_fold_moment(at_ms);
-	struct rw_held *h = rw_fold_find_held(ev, like, when, RW_EVENTS_APART_MS, RW_WANT_NO_BPF);
+	uint64_t within_ms = one_within(like);
+	struct rw_held *h = rw_fold_find_held(ev, like, when, within_ms, RW_WANT_NO_BPF);
 
 	if (h == NULL) {
-		struct rw_past *p =
-			rw_fold_find_past(ev, like, when, RW_EVENTS_APART_MS, RW_WANT_NO_BPF);
+		struct rw_past *p = rw_fold_find_past(ev, like, when, within_ms, RW_WANT_NO_BPF);
 		if (p != NULL) {
 			p->bpf = 1;
 			p->like.cpu = like.cpu;
@@ -220,16 +228,17 @@ struct rw_held *rw_fold_meet_line(struct rw_events *ev, struct rw_like like, uin
 				  const struct rw_line_at *at)
 {
 	int want = RW_WANT_BPF | RW_WANT_NO_LOG;
+	uint64_t within_ms = one_within(like);
 
 	if (rw_fold_was_spooled(ev, like, at))
 		return NULL;
 	if (!at->backlog) {
-		struct rw_held *h = rw_fold_find_held(ev, like, at->when, RW_EVENTS_APART_MS, want);
+		struct rw_held *h = rw_fold_find_held(ev, like, at->when, within_ms, want);
 		if (h != NULL) {
 			rw_fold_mark_log(h, at);
 			return h;
 		}
-		struct rw_past *p = rw_fold_find_past(ev, like, at->when, RW_EVENTS_APART_MS, want);
+		struct rw_past *p = rw_fold_find_past(ev, like, at->when, within_ms, want);
 		if (p != NULL) {
 			p->log = 1;
 			return NULL;

@@ -687,6 +687,22 @@ static void test_oom_kill_both_in_either_order(void **state)
 	only_event();
 }
 
+/* Between the decision and its line stands the list of all tasks, on a slow console. */
+static void test_oom_kill_is_one_though_its_line_comes_late(void **state)
+{
+	struct rw_record r = victim(4242, RW_OOM_CGROUP);
+
+	(void)state;
+	bpf_is_live();
+	feed(&r);
+	pass(8000);
+	assert_int_equal(only_event()->source, SOURCE_BPF);
+	line(KILLED);
+	pass(5000);
+	only_event();
+	assert_int_equal(rw_events_told(t.events, KIND_OOM_KILL), 1);
+}
+
 /* All that the old tracepoint has is the pid. */
 static void test_scope_that_bpf_does_not_know_is_the_logs(void **state)
 {
@@ -792,6 +808,7 @@ int main(void)
 		TEST(test_oom_kill_from_bpf),
 		TEST(test_oom_kill_from_the_log),
 		TEST(test_oom_kill_both_in_either_order),
+		TEST(test_oom_kill_is_one_though_its_line_comes_late),
 		TEST(test_scope_that_bpf_does_not_know_is_the_logs),
 		TEST(test_victims_of_one_moment_are_told_apart_by_pid),
 		TEST(test_a_name_from_the_log_does_not_replace_bpfs),
